@@ -1,14 +1,5 @@
 /** Element types of tensors; names as numpy and safetensors users know them. */
-export type DType =
-  | 'float64'
-  | 'float32'
-  | 'float16'
-  | 'bfloat16'
-  | 'int64'
-  | 'int32'
-  | 'int8'
-  | 'uint8'
-  | 'bool';
+export type DType = 'float64' | 'float32' | 'float16' | 'bfloat16' | 'int64' | 'int32' | 'int8' | 'uint8' | 'bool';
 
 /** What holds a tensor's elements; float16 and bfloat16 are their bit patterns. */
 export type TensorData =
@@ -66,7 +57,10 @@ export function tensor(dtype: DType, shape: readonly number[], data: TensorData)
 }
 
 /** A float32 tensor over `data` (a copy if it is a plain array). */
-export function float32(shape: readonly number[], data: Float32Array | readonly number[]): Tensor & { data: Float32Array } {
+export function float32(
+  shape: readonly number[],
+  data: Float32Array | readonly number[],
+): Tensor & { data: Float32Array } {
   const array = data instanceof Float32Array ? data : Float32Array.from(data);
   return { ...tensor('float32', shape, array), data: array };
 }
@@ -77,7 +71,7 @@ export function zeros(dtype: DType, shape: readonly number[]): Tensor {
 }
 
 /**
- * The tensor whose elements are `bytes`, without a copy where the address is aligned.
+ * The tensor whose elements are `bytes`, without a copy where the address is aligned and the memory is not shared.
  * @throws RangeError when the byte count is not the shape's.
  */
 export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor {
@@ -88,8 +82,11 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
       `tensorFromBytes: ${dtype} [${shape.join(', ')}] takes ${count * array.BYTES_PER_ELEMENT} bytes, got ${bytes.byteLength}`,
     );
   }
-  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
-  return { dtype, shape, data: new array(aligned.buffer, aligned.byteOffset, count) };
+  // Shared memory is copied too: onnxruntime takes none.
+  const { buffer, byteOffset } = bytes;
+  return buffer instanceof ArrayBuffer && byteOffset % array.BYTES_PER_ELEMENT === 0
+    ? { dtype, shape, data: new array(buffer, byteOffset, count) }
+    : { dtype, shape, data: new array(bytes.slice().buffer, 0, count) };
 }
 
 /** The bytes of a tensor's elements, little-endian, sharing its memory. */
@@ -155,7 +152,11 @@ export function toFloat32({ dtype, data }: Tensor): Float32Array {
 }
 
 /** `values` rounded to a floating dtype. */
-export function fromFloat32(dtype: 'float32' | 'float16' | 'bfloat16', shape: readonly number[], values: Float32Array): Tensor {
+export function fromFloat32(
+  dtype: 'float32' | 'float16' | 'bfloat16',
+  shape: readonly number[],
+  values: Float32Array,
+): Tensor {
   switch (dtype) {
     case 'float32':
       return tensor(dtype, shape, values);

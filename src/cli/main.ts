@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { UserError } from '../errors.ts';
+
+const require = createRequire(import.meta.url);
+const { version } = require('sana-train/package.json') as { readonly version: string };
+
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** Loads the command's arguments, options and action: only those of the command that was called. */
+  readonly load: () => Promise<{ readonly define: (command: Command) => void }>;
+}
+
+const entries: readonly CommandEntry[] = [
+  {
+    name: 'inspect',
+    summary: 'what an adapter or checkpoint file holds',
+    load: () => import('./commands/inspect.ts'),
+  },
+];
+
+async function createProgram(called: string | undefined): Promise<Command> {
+  const program = new Command('sana-train')
+    .description("Fine-tunes Sana, NVIDIA's linear diffusion transformer, on your own pictures.")
+    .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showHelpAfterError('Run sana-train --help for the commands and their options.')
+    .exitOverride();
+  program.addHelpText(
+    'after',
+    `
+Examples:
+  $ sana-train inspect adapter.safetensors
+  $ sana-train inspect --help`,
+  );
+  for (const { name, summary, load } of entries) {
+    // Only the called command knows its options: the others lend their name and summary to the help.
+    const command = program.command(name).description(summary).exitOverride().copyInheritedSettings(program);
+    if (called === name) (await load()).define(command);
+  }
+  return program;
+}
+
+/** Runs the command line `args`, without the two words for Node and the script. */
+async function main(args: readonly string[]): Promise<void> {
+  const words = args.filter((word) => !word.startsWith('-'));
+  const program = await createProgram(words[0] === 'help' ? words[1] : words[0]);
+  await program.parseAsync(args, { from: 'user' });
+}
+
+/** The text for stderr and the exit code that an error ends the process with. */
+function report(error: unknown): { readonly text: string; readonly exitCode: number } {
+  // Commander has printed its message (or the help that was asked for) itself.
+  if (error instanceof CommanderError) return { text: '', exitCode: error.exitCode };
+  if (error instanceof UserError) return { text: `${error.message}\n`, exitCode: 1 };
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const machine = `sana-train ${version}, Node ${process.version}, ${process.platform} ${process.arch}`;
+  const text = `${stack}\n\nThis is a bug in sana-train, not your mistake. Please open an issue with the lines above (${machine}).\n`;
+  return { text, exitCode: 1 };
+}
+
+/** Ends the process when stderr has taken `text`: a worker thread may still be there to keep it alive. */
+function exit(text: string, exitCode: number): void {
+  process.exitCode = exitCode;
+  process.stderr.write(text, () => {
+    // oxlint-disable-next-line unicorn/no-process-exit -- the one place where the command line ends
+    process.exit(exitCode);
+  });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => exit('', 130));
+// `sana-train inspect FILE | head` closes the pipe early; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') exit('', 0);
+  else throw error;
+});
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const { text, exitCode } = report(error);
+  exit(text, exitCode);
+});

@@ -1,0 +1,39 @@
+import { elementsOf, zerosOf } from './optimizer.ts';
+import type { Optimizer } from './optimizer.ts';
+
+/** Options of Lion. */
+export interface LionOptions {
+  /** Weight of the momentum in the update, and the momentum's decay. @default [0.9, 0.99] */
+  readonly betas?: readonly [number, number];
+  /** The share of a weight that a step at learning rate 1 takes away. @default 0 */
+  readonly weightDecay?: number;
+}
+
+/**
+ * Lion (Chen et al., arXiv 2302.06675, algorithm 2): p *= 1 - lr wd; p -= lr sign(b1 m + (1 - b1) g);
+ * m = b2 m + (1 - b2) g. Every element moves by lr, so use a third to a tenth of AdamW's learning rate.
+ */
+export function lion({ betas = [0.9, 0.99], weightDecay = 0 }: LionOptions = {}): Optimizer {
+  const [beta1, beta2] = betas;
+  return {
+    name: 'lion',
+    init(params) {
+      const tensors = [...params].map(([name, { shape }]) => [`exp_avg.${name}`, zerosOf(shape)] as const);
+      return { tensors: new Map(tensors), scalars: { step: 0 } };
+    },
+    update(params, grads, { tensors, scalars }, lr) {
+      scalars['step'] = (scalars['step'] ?? 0) + 1;
+      const keep = 1 - lr * weightDecay;
+      for (const [name, { data: p }] of params) {
+        const g = elementsOf(grads, name, p.length);
+        const m = elementsOf(tensors, `exp_avg.${name}`, p.length);
+        for (let i = 0; i < p.length; i++) {
+          const grad = g[i] ?? 0;
+          const mean = m[i] ?? 0;
+          p[i] = (p[i] ?? 0) * keep - lr * Math.sign(mean * beta1 + (1 - beta1) * grad);
+          m[i] = mean * beta2 + (1 - beta2) * grad;
+        }
+      }
+    },
+  };
+}

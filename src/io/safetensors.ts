@@ -132,6 +132,22 @@ export async function readTensor(location: TensorLocation): Promise<Tensor> {
   });
 }
 
+/** Reads a tensor's bytes piece by piece, `pieceBytes` (a multiple of the element's size) at a time. */
+export async function readPieces(
+  location: TensorLocation,
+  pieceBytes: number,
+  use: (piece: Uint8Array<ArrayBuffer>, start: number) => void,
+): Promise<void> {
+  await withFile(location.path, async (handle) => {
+    const buffer = new Uint8Array(Math.min(pieceBytes, location.byteLength));
+    for (let start = 0; start < location.byteLength; start += pieceBytes) {
+      const piece = buffer.subarray(0, Math.min(pieceBytes, location.byteLength - start));
+      await readRange(handle, location, piece, start);
+      use(piece, start);
+    }
+  });
+}
+
 /**
  * Reads some rows of a tensor: `rows.length` of its first dimension, in the order given, repeats allowed.
  * An embedding of 256,000 rows then costs what the prompt's tokens need.

@@ -1,0 +1,36 @@
+import type { DType, TensorData } from '../graph/tensor.ts';
+
+/** A tensor as it crosses between threads. */
+export interface PlainTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+/** What the engine asks its worker. */
+export type Request =
+  | {
+      readonly kind: 'compile';
+      readonly session: number;
+      readonly model: Uint8Array;
+      /** The folder that external data is relative to. */
+      readonly folder: string;
+      readonly provider: string;
+      readonly threads: number;
+      readonly recomputes: boolean;
+    }
+  | { readonly kind: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, PlainTensor>> }
+  | { readonly kind: 'dispose'; readonly session: number };
+
+/** A numbered request. */
+export interface Envelope {
+  readonly id: number;
+  readonly request: Request;
+}
+
+/** The worker's answer to the request of that number. */
+export interface Reply {
+  readonly id: number;
+  readonly outputs?: Readonly<Record<string, PlainTensor>>;
+  readonly error?: string;
+}

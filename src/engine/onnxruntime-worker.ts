@@ -1,0 +1,99 @@
+/**
+ * Runs onnxruntime in a thread of its own: creating and running a session block the thread that asks.
+ */
+import { parentPort } from 'node:worker_threads';
+
+import * as ort from 'onnxruntime-node';
+
+import type { DType } from '../graph/tensor.ts';
+import type { Envelope, PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
+
+const sessions = new Map<number, ort.InferenceSession>();
+
+const dtypes: Readonly<Record<string, DType>> = {
+  float64: 'float64',
+  float32: 'float32',
+  float16: 'float16',
+  int64: 'int64',
+  int32: 'int32',
+  int8: 'int8',
+  uint8: 'uint8',
+  bool: 'bool',
+};
+
+// Rewrites that undo what the graph says: merging recomputed nodes with the originals; storing full copies of
+// transposed and cast weights; storing fp16 weights as fp32.
+const unwanted = ['ConstantFolding', 'FuseFp16InitializerToFp32NodeTransformer'];
+
+async function compile({ session, model, folder, provider, threads, recomputes }: Extract<Request, { kind: 'compile' }>): Promise<void> {
+  const disabled = recomputes ? ['CommonSubexpressionElimination', ...unwanted] : unwanted;
+  const created = await ort.InferenceSession.create(model, {
+    executionProviders: [provider],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: 'all',
+    enableCpuMemArena: true,
+    // Patterns keep the largest run's memory for ever.
+    enableMemPattern: false,
+    logSeverityLevel: 3,
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: folder,
+        // A packed copy of each weight a use would cost more memory than the 3 to 7% of time it saves is worth.
+        disable_prepacking: '1',
+        // Threads of one session that spin would slow the other sessions down.
+        force_spinning_stop: '1',
+      },
+      optimization: { disable_specified_optimizers: disabled.join(';') },
+    },
+  });
+  sessions.set(session, created);
+}
+
+async function run({ session, feeds }: Extract<Request, { kind: 'run' }>): Promise<Record<string, PlainTensor>> {
+  const found = sessions.get(session);
+  if (!found) throw new Error(`session ${session} is not there`);
+  const inputs: Record<string, ort.Tensor> = {};
+  for (const [name, { dtype, shape, data }] of Object.entries(feeds)) {
+    if (dtype === 'bfloat16') throw new Error(`input ${name}: onnxruntime takes no bfloat16 inputs`);
+    inputs[name] = new ort.Tensor(dtype, data as Float32Array, shape);
+  }
+  const outputs: Record<string, PlainTensor> = {};
+  for (const [name, value] of Object.entries(await found.run(inputs))) {
+    const dtype = dtypes[value.type];
+    if (!dtype) throw new Error(`output ${name} is ${value.type}`);
+    outputs[name] = { dtype, shape: value.dims, data: value.data as Float32Array };
+  }
+  return outputs;
+}
+
+async function answer(request: Request): Promise<Record<string, PlainTensor> | undefined> {
+  switch (request.kind) {
+    case 'compile':
+      await compile(request);
+      return undefined;
+    case 'run':
+      return run(request);
+    case 'dispose':
+      await sessions.get(request.session)?.release();
+      sessions.delete(request.session);
+      return undefined;
+  }
+}
+
+// One request after the other, in the order they came.
+let turn = Promise.resolve();
+
+parentPort?.on('message', ({ id, request }: Envelope) => {
+  turn = turn.then(async () => {
+    let reply: Reply;
+    try {
+      const outputs = await answer(request);
+      reply = outputs ? { id, outputs } : { id };
+    } catch (error) {
+      reply = { id, error: error instanceof Error ? error.message : String(error) };
+    }
+    const buffers = new Set(Object.values(reply.outputs ?? {}).flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : [])));
+    parentPort?.postMessage(reply, [...buffers]);
+  });
+});

@@ -1,0 +1,74 @@
+import { type DimBindings, evaluateDim, bindDim, formatShape } from './dim.ts';
+import { ancestors } from './gradients.ts';
+import type { Tensor } from './tensor.ts';
+import type { Node, Value } from './value.ts';
+
+/** A computation: named outputs and all that they need. */
+export interface Graph {
+  /** The inputs that the outputs depend on, by name. */
+  readonly inputs: ReadonlyMap<string, Value>;
+  /** The weights that the outputs depend on, by name. */
+  readonly weights: ReadonlyMap<string, Value>;
+  readonly outputs: ReadonlyMap<string, Value>;
+  /** Every node in a topological order: weight casts, then forward, recomputed and backward nodes as they were made. */
+  readonly nodes: readonly Node[];
+}
+
+/**
+ * Collects what `outputs` are computed from.
+ * @throws RangeError when two inputs or weights share a name but not a type.
+ */
+export function createGraph(outputs: Readonly<Record<string, Value>>): Graph {
+  const inputs = new Map<string, Value>();
+  const weights = new Map<string, Value>();
+  const nodes = ancestors(Object.values(outputs));
+  for (const { leaf, outputs: [value] } of nodes) {
+    if (!leaf || leaf.kind === 'constant' || !value) continue;
+    const names = leaf.kind === 'input' ? inputs : weights;
+    const known = names.get(leaf.name);
+    if (known && (known.dtype !== value.dtype || formatShape(known.shape) !== formatShape(value.shape))) {
+      throw new RangeError(
+        `createGraph: ${leaf.kind} ${leaf.name} is ${known.dtype} ${formatShape(known.shape)} in one place and ${value.dtype} ${formatShape(value.shape)} in another`,
+      );
+    }
+    if (!known) names.set(leaf.name, value);
+  }
+  const isWeightCast = ({ op, inputs: [source] }: Node): boolean => op === 'cast' && source?.node.leaf?.kind === 'weight';
+  return {
+    inputs,
+    weights,
+    outputs: new Map(Object.entries(outputs)),
+    nodes: [...nodes.filter(isWeightCast), ...nodes.filter((node) => !isWeightCast(node))],
+  };
+}
+
+/**
+ * What the symbols of a graph's inputs stand for, given what is fed.
+ * @throws RangeError naming the input when one is missing, has another dtype or rank, or sizes contradict each other.
+ */
+export function bindInputs(graph: Graph, feeds: Readonly<Record<string, Tensor>>): DimBindings {
+  const bindings: Record<string, number> = {};
+  for (const [name, { dtype, shape }] of graph.inputs) {
+    const feed = feeds[name];
+    if (!feed) throw new RangeError(`input '${name}' is missing; a ${dtype} ${formatShape(shape)} is expected`);
+    if (feed.dtype !== dtype || feed.shape.length !== shape.length) {
+      throw new RangeError(`input '${name}' is ${feed.dtype} ${formatShape(feed.shape)}; a ${dtype} ${formatShape(shape)} is expected`);
+    }
+    for (const [axis, dim] of shape.entries()) {
+      try {
+        bindDim(dim, feed.shape[axis] ?? 0, bindings);
+      } catch (error) {
+        throw new RangeError(`input '${name}' ${formatShape(shape)}: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+  }
+  for (const name of Object.keys(feeds)) {
+    if (!graph.inputs.has(name)) throw new RangeError(`'${name}' is fed, but the graph has the inputs ${[...graph.inputs.keys()].join(', ')} only`);
+  }
+  return bindings;
+}
+
+/** The concrete shape of a value under bindings. */
+export function concreteShape(value: Value, bindings: DimBindings): readonly number[] {
+  return value.shape.map((dim) => evaluateDim(dim, bindings));
+}

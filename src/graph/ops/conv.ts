@@ -1,0 +1,162 @@
+import type { Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+
+import { addDims, type Dim, floorDivDim, formatShape, mulDims } from '../dim.ts';
+import { float32 } from '../tensor.ts';
+import { defineOp, outputOf, type Value } from '../value.ts';
+import { reduceSum, reshape } from './broadcast.ts';
+import { matMul } from './matmul.ts';
+import { reverse, transpose } from './movement.ts';
+
+/** How a convolution moves: the same stride and zero padding on both axes. */
+export interface Conv2dOptions {
+  readonly stride?: number;
+  readonly padding?: number;
+  readonly groups?: number;
+}
+
+type Attributes = Required<Conv2dOptions>;
+
+const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attributes>({
+  name: 'conv2d',
+  infer([x, kernel, bias], { stride, padding, groups }) {
+    const [b, c, h, w] = x.shape;
+    const [out, perGroup, kh, kw] = kernel.shape;
+    if (b === undefined || h === undefined || w === undefined || typeof c !== 'number' || x.shape.length !== 4) {
+      throw new RangeError(`conv2d: an input [B, C, H, W] with known C expected, got ${formatShape(x.shape)}`);
+    }
+    if (typeof out !== 'number' || typeof kh !== 'number' || typeof kw !== 'number' || perGroup !== c / groups || out % groups !== 0) {
+      throw new RangeError(`conv2d: a kernel [out, ${c / groups}, kh, kw] expected for ${c} channels in ${groups} groups, got ${formatShape(kernel.shape)}`);
+    }
+    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== out)) {
+      throw new RangeError(`conv2d: a bias [${out}] expected, got ${formatShape(bias.shape)}`);
+    }
+    const size = (dim: Dim, k: number): Dim => addDims(floorDivDim(addDims(dim, 2 * padding - k), stride), 1);
+    return [{ dtype: x.dtype, shape: [b, out, size(h, kh), size(w, kw)] }];
+  },
+  gradient({ inputs: [x, kernel, bias], attributes, dy, wants }) {
+    return [
+      wants[0] ? gradientOfInput(kernel, dy, attributes) : undefined,
+      wants[1] ? gradientOfKernel(x, kernel, dy, attributes) : undefined,
+      wants[2] && bias ? reduceSum(reduceSum(dy, [2, 3], false), [0], false) : undefined,
+    ];
+  },
+  onnx({ inputs: [, kernel], attributes: { stride, padding, groups }, emit, names, outputNames }) {
+    emit.node('Conv', names, outputNames, {
+      strides: [stride, stride],
+      pads: [padding, padding, padding, padding],
+      group: groups,
+      kernel_shape: kernel.shape.slice(2).map(Number),
+    });
+  },
+  tfjs({ tf, inputs: [x, kernel, bias], attributes: { stride, padding, groups } }) {
+    // TensorFlow.js' CPU backend wants channels last, and knows no groups but depthwise.
+    const image: Tensor4D = tf.transpose(x as Tensor4D, [0, 2, 3, 1]);
+    const filter: Tensor4D = tf.transpose(kernel as Tensor4D, [2, 3, 1, 0]); // [kh, kw, in / groups, out]
+    const channels = image.shape[3];
+    const edges: [number, number][] = [
+      [0, 0],
+      [padding, padding],
+      [padding, padding],
+      [0, 0],
+    ];
+    const padded = tf.pad<Tensor4D>(image, edges);
+    const convolve = (part: Tensor4D, weights: Tensor4D): Tensor4D => tf.conv2d(part, weights, stride, 'valid');
+    let y: Tensor4D;
+    if (groups === 1) {
+      y = convolve(padded, filter);
+    } else if (groups === channels && filter.shape[3] === channels) {
+      const depthwise: Tensor4D = tf.transpose(filter, [0, 1, 3, 2]);
+      y = tf.depthwiseConv2d(padded, depthwise, stride, 'valid');
+    } else {
+      const filters = tf.split<Tensor4D>(filter, groups, 3);
+      const parts = tf.split<Tensor4D>(padded, groups, 3).map((part, i) => convolve(part, filters[i] ?? part));
+      y = tf.concat(parts, 3);
+    }
+    const shifted = bias ? tf.add<Tensor4D>(y, tf.reshape(bias, [1, 1, 1, -1])) : y;
+    return tf.transpose(shifted, [0, 3, 1, 2]);
+  },
+});
+
+/** dx = dy convolved with the kernel turned by 180 degrees and its two channel axes swapped. */
+function gradientOfInput(kernel: Value, dy: Value, { stride, padding, groups }: Attributes): Value {
+  const [out = 1, perGroup = 1, kh = 1] = kernel.shape;
+  if (stride !== 1) throw new RangeError(`conv2d: no gradient for stride ${stride}; nothing below it can be trained`);
+  const turned = kh === 1 ? kernel : reverse(kernel, [2, 3]);
+  const perOut = Number(out) / groups;
+  const grouped = reshape(turned, [groups, perOut, perGroup, ...kernel.shape.slice(2)]);
+  const swapped = reshape(transpose(grouped, [0, 2, 1, 3, 4]), [mulDims(groups, perGroup), perOut, ...kernel.shape.slice(2)]);
+  return conv2d(dy, swapped, { padding: Number(kh) - 1 - padding, groups });
+}
+
+/** dW[o, c] = x[c] correlated with dy[o]: a convolution whose batch is c and whose channels are the samples. */
+function gradientOfKernel(x: Value, kernel: Value, dy: Value, { stride, padding, groups }: Attributes): Value {
+  if (stride !== 1 || groups !== 1) {
+    throw new RangeError(`conv2d: no gradient of a kernel with stride ${stride} and ${groups} groups; it cannot be trained`);
+  }
+  if (kernel.shape[2] === 1 && kernel.shape[3] === 1 && padding === 0) {
+    return reshape(reduceSum(correlate(dy, x), [0], false), kernel.shape);
+  }
+  if (typeof x.shape[0] !== 'number') throw new RangeError('conv2d: the gradient of a kernel needs a known batch size');
+  const samples = transpose(x, [1, 0, 2, 3]); // [C, B, H, W]
+  return transpose(conv2d(samples, transpose(dy, [1, 0, 2, 3]), { padding }), [1, 0, 2, 3]);
+}
+
+function correlate(dy: Value, x: Value): Value {
+  const flat = (v: Value): Value => reshape(v, [...v.shape.slice(0, 2), -1]);
+  return matMul(flat(dy), flat(x), { transB: true }); // [B, out, C]
+}
+
+/**
+ * Two-dimensional convolution. x [B, C, H, W], kernel [out, C / groups, kh, kw], bias [out] -> [B, out, H', W'] with
+ * H' = floor((H + 2 padding - kh) / stride) + 1. Differentiable for stride 1.
+ * @throws RangeError when shapes do not fit.
+ */
+export function conv2d(x: Value, kernel: Value, { stride = 1, padding = 0, groups = 1, bias }: Conv2dOptions & { readonly bias?: Value } = {}): Value {
+  const attributes = { stride, padding, groups };
+  return outputOf(bias ? conv2dOp([x, kernel, bias], attributes) : conv2dOp([x, kernel], attributes));
+}
+
+const upsampleOp = defineOp<readonly [x: Value], { readonly factor: number }>({
+  name: 'upsampleNearest',
+  infer([x], { factor }) {
+    return [{ dtype: x.dtype, shape: x.shape.map((dim, axis) => (axis < 2 ? dim : mulDims(dim, factor))) }];
+  },
+  gradient({ inputs: [x], attributes: { factor }, dy }) {
+    const [b = 1, c = 1, h = 1, w = 1] = x.shape;
+    return [reshape(reduceSum(reshape(dy, [b, c, h, factor, w, factor]), [3, 5]), x.shape)];
+  },
+  onnx({ attributes: { factor }, emit, names: [x = ''], outputNames }) {
+    const scales = emit.constant(float32([4], [1, 1, factor, factor]));
+    emit.node('Resize', [x, '', scales], outputNames, {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    });
+  },
+  tfjs({ tf, inputs: [x], attributes: { factor } }) {
+    const image: Tensor4D = tf.transpose(x as Tensor4D, [0, 2, 3, 1]);
+    const [, h, w] = image.shape;
+    return tf.transpose(tf.image.resizeNearestNeighbor<Tensor3D | Tensor4D>(image, [h * factor, w * factor]), [0, 3, 1, 2]);
+  },
+});
+
+/** Each pixel of [B, C, H, W] repeated `factor` times along both axes. */
+export function upsampleNearest(x: Value, factor: number): Value {
+  return outputOf(upsampleOp([x], { factor }));
+}
+
+/** [B, C r^2, H, W] -> [B, C, r H, r W], as torch.pixel_shuffle orders it. */
+export function pixelShuffle(x: Value, factor: number): Value {
+  const [b = 1, c = 1, h = 1, w = 1] = x.shape;
+  const channels = Number(c) / factor ** 2;
+  const blocks = transpose(reshape(x, [b, channels, factor, factor, h, w]), [0, 1, 4, 2, 5, 3]);
+  return reshape(blocks, [b, channels, mulDims(h, factor), mulDims(w, factor)]);
+}
+
+/** [B, C, r H, r W] -> [B, C r^2, H, W], as torch.pixel_unshuffle orders it. */
+export function pixelUnshuffle(x: Value, factor: number): Value {
+  const [b = 1, c = 1, h = 1, w = 1] = x.shape;
+  const [rows, columns] = [floorDivDim(h, factor), floorDivDim(w, factor)];
+  const blocks = transpose(reshape(x, [b, c, rows, factor, columns, factor]), [0, 1, 3, 5, 2, 4]);
+  return reshape(blocks, [b, mulDims(c, factor ** 2), rows, columns]);
+}

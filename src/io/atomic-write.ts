@@ -12,7 +12,7 @@ export type Append = (bytes: Uint8Array) => Promise<void>;
 const chunk = 2 ** 28;
 
 async function appendTo(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let start = 0; start < bytes.byteLength; ) {
+  for (let start = 0; start < bytes.byteLength;) {
     const { bytesWritten } = await handle.write(bytes, start, Math.min(chunk, bytes.byteLength - start));
     start += bytesWritten;
   }

@@ -35,9 +35,11 @@ function weightFiles(names: readonly string[], baseName: BaseName): ReadonlyMap<
     if (!name.startsWith(`${baseName}.`)) continue;
     const rest = name.slice(baseName.length + 1);
     // diffusers prefers an index over a single file of the same variant, transformers a single file.
-    const index = /^safetensors\.index\.(?:([^.]+)\.)?json$/.exec(rest) ?? /^([^.]+)\.safetensors\.index\.json$/.exec(rest);
+    const index =
+      /^safetensors\.index\.(?:([^.]+)\.)?json$/.exec(rest) ?? /^([^.]+)\.safetensors\.index\.json$/.exec(rest);
     const single = /^(?:([^.]+)\.)?safetensors$/.exec(rest);
-    if (index && (baseName === 'diffusion_pytorch_model' || !found.has(index[1] ?? ''))) found.set(index[1] ?? '', name);
+    if (index && (baseName === 'diffusion_pytorch_model' || !found.has(index[1] ?? '')))
+      found.set(index[1] ?? '', name);
     if (single && (baseName === 'model' || !found.has(single[1] ?? ''))) found.set(single[1] ?? '', name);
   }
   return found;
@@ -54,7 +56,11 @@ async function listFolder(folder: string): Promise<readonly string[]> {
   }
 }
 
-function chooseFile(folder: string, names: readonly string[], options: CheckpointOptions): { file: string; variant: string | undefined } {
+function chooseFile(
+  folder: string,
+  names: readonly string[],
+  options: CheckpointOptions,
+): { file: string; variant: string | undefined } {
   const bases = options.baseName === undefined ? baseNames : [options.baseName];
   for (const baseName of bases) {
     const files = weightFiles(names, baseName);
@@ -72,7 +78,9 @@ function chooseFile(folder: string, names: readonly string[], options: Checkpoin
     throw new UserError(`${folder} holds pickled weights, which are not read; save them as safetensors.`);
   }
   const expected = bases.map((name) => `${name}.safetensors`).join(' or ');
-  throw new UserError(`${folder} holds no weights; expected ${expected}, whole or in shards; download the model again.`);
+  throw new UserError(
+    `${folder} holds no weights; expected ${expected}, whole or in shards; download the model again.`,
+  );
 }
 
 /** Where every tensor of a sharded checkpoint lies; an index may name files of its own folder alone. */
@@ -86,13 +94,17 @@ async function openShards(folder: string, indexPath: string): Promise<ReadonlyMa
   for (const [name, shard] of Object.entries(map)) {
     if (typeof shard !== 'string' || !/^[^/\\:\0]+\.safetensors$/.test(shard)) {
       const found = quoted(typeof shard === 'string' ? shard : JSON.stringify(shard));
-      throw new UserError(`${indexPath} puts tensor ${quoted(name)} into ${found}, which is not the name of a safetensors file in its folder.`);
+      throw new UserError(
+        `${indexPath} puts tensor ${quoted(name)} into ${found}, which is not the name of a safetensors file in its folder.`,
+      );
     }
     let held = shards.get(shard);
     if (held === undefined) shards.set(shard, (held = (await openSafetensors(join(folder, shard))).tensors));
     const location = held.get(name);
     if (location === undefined) {
-      throw new UserError(`${indexPath} puts tensor ${quoted(name)} into ${shard}, which does not hold it; download both again.`);
+      throw new UserError(
+        `${indexPath} puts tensor ${quoted(name)} into ${shard}, which does not hold it; download both again.`,
+      );
     }
     tensors.set(name, location);
   }
@@ -139,5 +151,7 @@ export function checkClass(
   const found: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (found.some((name) => typeof name === 'string' && accepted.includes(name))) return;
   const described = value === undefined ? `has no ${key}` : `is of ${quoted(found.map(String).join(', '))}`;
-  throw new UserError(`${configPath} ${described}; expected ${accepted.join(' or ')}; name the folder of such a model.`);
+  throw new UserError(
+    `${configPath} ${described}; expected ${accepted.join(' or ')}; name the folder of such a model.`,
+  );
 }

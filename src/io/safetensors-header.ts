@@ -72,7 +72,8 @@ function parseMetadata(value: unknown): Readonly<Record<string, string>> {
   const metadata: Record<string, string> = {};
   for (const [key, text] of Object.entries(value)) {
     if (key === '__proto__') throw new UserError('its __metadata__ has a key named "__proto__"');
-    if (typeof text !== 'string') throw new UserError(`its __metadata__ has a value at ${quoted(key)} that is not a text`);
+    if (typeof text !== 'string')
+      throw new UserError(`its __metadata__ has a value at ${quoted(key)} that is not a text`);
     metadata[key] = text;
   }
   return metadata;
@@ -163,7 +164,8 @@ export function headerBytes(
   const names = new Set<string>(['__metadata__', '__proto__']);
   let at = 0;
   for (const [name, { dtype, shape }] of tensors) {
-    if (names.has(name)) throw new UserError(`A tensor cannot be named ${quoted(name)}: the name is reserved or stands twice.`);
+    if (names.has(name))
+      throw new UserError(`A tensor cannot be named ${quoted(name)}: the name is reserved or stands twice.`);
     names.add(name);
     const end = at + shape.reduce((product, size) => product * size, bytesPerElement(dtype));
     const info = { dtype: fileNames.get(dtype), shape, data_offsets: [at, end] };
@@ -172,7 +174,8 @@ export function headerBytes(
   }
   const json = new TextEncoder().encode(`{${entries.join(',')}}`);
   const length = Math.ceil(json.length / 8) * 8;
-  if (length > maxHeaderBytes) throw new UserError(`The header would take ${length} bytes; readers take ${maxHeaderBytes} at most.`);
+  if (length > maxHeaderBytes)
+    throw new UserError(`The header would take ${length} bytes; readers take ${maxHeaderBytes} at most.`);
   const bytes = new Uint8Array(8 + length).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, 8);

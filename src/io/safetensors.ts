@@ -105,7 +105,14 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const real = await realpath(path);
     const located = new Map<string, TensorLocation>();
     for (const [name, { dtype, shape, begin, end }] of tensors) {
-      located.set(name, { path: real, namedPath: path, dtype, shape, offset: dataStart + begin, byteLength: end - begin });
+      located.set(name, {
+        path: real,
+        namedPath: path,
+        dtype,
+        shape,
+        offset: dataStart + begin,
+        byteLength: end - begin,
+      });
     }
     return { path, metadata, tensors: located };
   });
@@ -157,10 +164,11 @@ export async function readRows(location: TensorLocation, rows: readonly number[]
   const [count = 0, ...rowShape] = location.shape;
   const rowBytes = elementCount(rowShape) * bytesPerElement(location.dtype);
   const wrong = rows.find((row) => !Number.isSafeInteger(row) || row < 0 || row >= count);
-  if (wrong !== undefined) throw new RangeError(`readRows: row ${wrong} of ${count} rows of shape [${rowShape.join(', ')}]`);
+  if (wrong !== undefined)
+    throw new RangeError(`readRows: row ${wrong} of ${count} rows of shape [${rowShape.join(', ')}]`);
   const bytes = new Uint8Array(rows.length * rowBytes);
   await withFile(location.path, async (handle) => {
-    for (let i = 0; i < rows.length; ) {
+    for (let i = 0; i < rows.length;) {
       const first = rows[i] ?? 0;
       let run = 1; // rows that follow each other in the file take one read
       while (rows[i + run] === first + run) run++;

@@ -22,7 +22,10 @@ describe('assertFinite', () => {
     const folder = await mkdtemp(join(tmpdir(), 'finite-'));
     const path = join(folder, 'x.safetensors');
     const data = new Float32Array(2 ** 20 + 100);
-    await writeSafetensors(path, [['w', float32([data.length / 4, 4], data)], ['i', tensor('int64', [1], BigInt64Array.of(-1n))]]);
+    await writeSafetensors(path, [
+      ['w', float32([data.length / 4, 4], data)],
+      ['i', tensor('int64', [1], BigInt64Array.of(-1n))],
+    ]);
     await assertFinite((await openSafetensors(path)).tensors);
     data[2 ** 20 + 5] = Number.NEGATIVE_INFINITY;
     await writeSafetensors(path, [['w', float32([data.length / 4, 4], data)]]);

@@ -78,7 +78,9 @@ describe('openCheckpoint', () => {
   it('says what is missing', async () => {
     await expect(openCheckpoint(join(folder, 'no'))).rejects.toThrow(`There is no folder ${join(folder, 'no')}`);
     await expect(openCheckpoint(join(folder, 'config.json'))).rejects.toThrow(/is a file; name a model's folder/);
-    await expect(openCheckpoint(folder)).rejects.toThrow(/holds no weights; expected diffusion_pytorch_model.safetensors or model.safetensors/);
+    await expect(openCheckpoint(folder)).rejects.toThrow(
+      /holds no weights; expected diffusion_pytorch_model.safetensors or model.safetensors/,
+    );
     await writeFile(join(folder, 'pytorch_model.bin'), '');
     await expect(openCheckpoint(folder)).rejects.toThrow(/pickled weights/);
     await writeFile(join(folder, 'config.json'), '{');
@@ -100,7 +102,9 @@ describe('openCheckpoint', () => {
     await put('one.safetensors', 'a');
     await copyFile(join(folder, 'one.safetensors'), join(folder, 'model.safetensors.copy'));
     await putJson(`${base}.safetensors.index.json`, { weight_map: { a: shard } });
-    await expect(openCheckpoint(folder)).rejects.toThrow(/"a" into .* not the name of a safetensors file in its folder/);
+    await expect(openCheckpoint(folder)).rejects.toThrow(
+      /"a" into .* not the name of a safetensors file in its folder/,
+    );
   });
 
   it('refuses an index whose shard is missing or does not hold the tensor', async () => {
@@ -121,7 +125,9 @@ describe('checkClass', () => {
     expect(() => checkClass(checkpoint, '_class_name', 'SanaTransformer2DModel')).toThrow(
       'm/config.json is of "PixArtTransformer2DModel"; expected SanaTransformer2DModel; name the folder of such a model.',
     );
-    expect(() => checkClass({ ...checkpoint, config: {} }, '_class_name', 'AutoencoderDC')).toThrow(/has no _class_name/);
+    expect(() => checkClass({ ...checkpoint, config: {} }, '_class_name', 'AutoencoderDC')).toThrow(
+      /has no _class_name/,
+    );
   });
   it('accepts one of several', () => {
     expect(() => checkClass(checkpoint, 'architectures', ['Gemma2Model', 'Gemma2ForCausalLM'])).not.toThrow();

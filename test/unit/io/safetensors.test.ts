@@ -5,7 +5,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UserError } from '../../../src/errors.ts';
 import { float32, tensor } from '../../../src/graph/tensor.ts';
 import type { Tensor } from '../../../src/graph/tensor.ts';
-import { isTensorLocation, openSafetensors, readPieces, readRows, readTensor, writeSafetensors } from '../../../src/io/safetensors.ts';
+import {
+  isTensorLocation,
+  openSafetensors,
+  readPieces,
+  readRows,
+  readTensor,
+  writeSafetensors,
+} from '../../../src/io/safetensors.ts';
 import type { TensorLocation } from '../../../src/io/safetensors.ts';
 import { createRandom } from '../../../src/random.ts';
 
@@ -70,8 +77,12 @@ describe('openSafetensors', () => {
     const data = [1, 0, 3, 4, 5, 100];
     expect(read.get('f64')).toEqual(tensor('float64', [2, 3], Float64Array.from(data)));
     expect(read.get('f32')).toEqual(tensor('float32', [2, 3], Float32Array.from(data)));
-    expect(read.get('f16')).toEqual(tensor('float16', [2, 3], Uint16Array.of(0x3c00, 0, 0x4200, 0x4400, 0x4500, 0x5640)));
-    expect(read.get('bf16')).toEqual(tensor('bfloat16', [2, 3], Uint16Array.of(0x3f80, 0, 0x4040, 0x4080, 0x40a0, 0x42c8)));
+    expect(read.get('f16')).toEqual(
+      tensor('float16', [2, 3], Uint16Array.of(0x3c00, 0, 0x4200, 0x4400, 0x4500, 0x5640)),
+    );
+    expect(read.get('bf16')).toEqual(
+      tensor('bfloat16', [2, 3], Uint16Array.of(0x3f80, 0, 0x4040, 0x4080, 0x40a0, 0x42c8)),
+    );
     expect(read.get('i64')).toEqual(tensor('int64', [2, 3], BigInt64Array.of(1n, 0n, 3n, 4n, 5n, 100n)));
     expect(read.get('i32')).toEqual(tensor('int32', [2, 3], Int32Array.from(data)));
     expect(read.get('i8')).toEqual(tensor('int8', [2, 3], Int8Array.from(data)));
@@ -93,7 +104,9 @@ describe('openSafetensors', () => {
   });
 
   it('names a missing file, a folder, and a git-lfs pointer', async () => {
-    await expect(openSafetensors(file)).rejects.toThrow(`Could not read ${file}: there is no such file; check the path.`);
+    await expect(openSafetensors(file)).rejects.toThrow(
+      `Could not read ${file}: there is no such file; check the path.`,
+    );
     await expect(openSafetensors(folder)).rejects.toThrow(/it is a folder/);
     expect(await refusal(Buffer.from('version https://git-lfs.github.com/spec/v1\n'))).toContain('git lfs pull');
   });
@@ -109,20 +122,44 @@ describe('openSafetensors', () => {
     ['a byte order mark', fileBytes('\ufeff{}', 0), 'not JSON'],
     ['a tensor that is no object', fileBytes('{"a":3}', 0), '"a" is not described by an object'],
     ['an unknown dtype', fileBytes('{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}', 2), '"F8_E4M3"'],
-    ['an inherited dtype', fileBytes('{"a":{"dtype":"constructor","shape":[2],"data_offsets":[0,2]}}', 2), '"constructor"'],
+    [
+      'an inherited dtype',
+      fileBytes('{"a":{"dtype":"constructor","shape":[2],"data_offsets":[0,2]}}', 2),
+      '"constructor"',
+    ],
     ['a negative size', fileBytes('{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}', 8), 'whole numbers'],
     ['a fractional size', fileBytes('{"a":{"dtype":"F32","shape":[2.5],"data_offsets":[0,8]}}', 8), 'whole numbers'],
-    ['an unsafe size', fileBytes('{"a":{"dtype":"F32","shape":[9007199254740993],"data_offsets":[0,8]}}', 8), 'whole numbers'],
-    ['an overflowing shape', fileBytes('{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}', 0), 'takes'],
+    [
+      'an unsafe size',
+      fileBytes('{"a":{"dtype":"F32","shape":[9007199254740993],"data_offsets":[0,8]}}', 8),
+      'whole numbers',
+    ],
+    [
+      'an overflowing shape',
+      fileBytes('{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}', 0),
+      'takes',
+    ],
     ['a size as a text', fileBytes('{"a":{"dtype":"F32","shape":["2"],"data_offsets":[0,8]}}', 8), 'whole numbers'],
     ['no offsets', fileBytes('{"a":{"dtype":"F32","shape":[2]}}', 8), 'data_offsets'],
     ['three offsets', fileBytes('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]}}', 8), 'data_offsets'],
     ['offsets backwards', fileBytes('{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}', 8), 'before they begin'],
-    ['a byte count that is not the shape times the dtype', fileBytes('{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}', 8), 'takes 12 bytes, but its data_offsets hold 8'],
+    [
+      'a byte count that is not the shape times the dtype',
+      fileBytes('{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}', 8),
+      'takes 12 bytes, but its data_offsets hold 8',
+    ],
     ['a tensor beyond the end', fileBytes(`{"a":${entry}}`, 4), 'ends at byte 8 of the data, but the file holds 4'],
     ['data that no tensor uses', fileBytes(`{"a":${entry}}`, 12), '12 follow the header'],
-    ['a hole', fileBytes(`{"a":${entry},"b":{"dtype":"U8","shape":[1],"data_offsets":[9,10]}}`, 10), 'no tensor uses bytes 8 to 9'],
-    ['an overlap', fileBytes(`{"a":${entry},"b":{"dtype":"U8","shape":[2],"data_offsets":[7,9]}}`, 9), '"a" and "b" overlap at byte 7'],
+    [
+      'a hole',
+      fileBytes(`{"a":${entry},"b":{"dtype":"U8","shape":[1],"data_offsets":[9,10]}}`, 10),
+      'no tensor uses bytes 8 to 9',
+    ],
+    [
+      'an overlap',
+      fileBytes(`{"a":${entry},"b":{"dtype":"U8","shape":[2],"data_offsets":[7,9]}}`, 9),
+      '"a" and "b" overlap at byte 7',
+    ],
     ['a name twice', fileBytes(`{"a":${entry},"a":${entry}}`, 8), '"a" twice'],
     ['a name twice in other letters', fileBytes(`{"a":${entry},"\\u0061" :${entry}}`, 8), '"a" twice'],
     ['a tensor named __proto__', fileBytes(`{"__proto__":${entry}}`, 8), '__proto__'],
@@ -145,7 +182,9 @@ describe('openSafetensors', () => {
   it('takes a name of megabytes and deep nesting without running out of stack', async () => {
     const name = 'x\\"'.repeat(1_000_000);
     expect(await refusal(fileBytes(`{"${name}":3}`, 0))).toMatch(/is not described by an object/);
-    expect(await refusal(fileBytes(`{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, 0))).toMatch(/is not described|not JSON/);
+    expect(await refusal(fileBytes(`{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, 0))).toMatch(
+      /is not described|not JSON/,
+    );
   });
 
   it('survives mutated files: a sentence or a load that adds up', async () => {
@@ -202,8 +241,14 @@ describe('readPieces', () => {
   it('hands out the bytes of a tensor in order', async () => {
     await writeSafetensors(file, [['a', tensor('uint8', [5], Uint8Array.of(1, 2, 3, 4, 5))]]);
     const pieces: [number, number[]][] = [];
-    await readPieces(located((await openSafetensors(file)).tensors, 'a'), 2, (piece, start) => pieces.push([start, [...piece]]));
-    expect(pieces).toEqual([[0, [1, 2]], [2, [3, 4]], [4, [5]]]);
+    await readPieces(located((await openSafetensors(file)).tensors, 'a'), 2, (piece, start) =>
+      pieces.push([start, [...piece]]),
+    );
+    expect(pieces).toEqual([
+      [0, [1, 2]],
+      [2, [3, 4]],
+      [4, [5]],
+    ]);
   });
 });
 
@@ -230,7 +275,12 @@ describe('writeSafetensors', () => {
       shape: [1],
       read: () => Promise.reject(new Error('no such weight')),
     } as const;
-    await expect(writeSafetensors(file, [['a', float32([1], [2])], ['b', failing]])).rejects.toThrow('no such weight');
+    await expect(
+      writeSafetensors(file, [
+        ['a', float32([1], [2])],
+        ['b', failing],
+      ]),
+    ).rejects.toThrow('no such weight');
     expect(await readFile(file)).toEqual(before);
     expect(await readdir(folder)).toEqual(['x.safetensors']);
     const other = { ...failing, read: () => Promise.resolve(float32([1], [3])) };
@@ -240,7 +290,12 @@ describe('writeSafetensors', () => {
 
   it('refuses a name that stands twice or that readers refuse', async () => {
     const one = float32([1], [1]);
-    await expect(writeSafetensors(file, [['a', one], ['a', one]])).rejects.toThrow('"a"');
+    await expect(
+      writeSafetensors(file, [
+        ['a', one],
+        ['a', one],
+      ]),
+    ).rejects.toThrow('"a"');
     await expect(writeSafetensors(file, [['__metadata__', one]])).rejects.toThrow('"__metadata__"');
     expect(await readdir(folder)).toEqual([]);
   });

@@ -3,7 +3,14 @@ import { float32, tensor } from '../../../src/graph/tensor.ts';
 import type { TensorLocation, Weights } from '../../../src/io/safetensors.ts';
 import { checkNoUnknownTensors, takeTensor } from '../../../src/io/take-tensor.ts';
 
-const location: TensorLocation = { path: '/cache/0f', namedPath: 'm/a.safetensors', dtype: 'bfloat16', shape: [2, 3], offset: 8, byteLength: 12 };
+const location: TensorLocation = {
+  path: '/cache/0f',
+  namedPath: 'm/a.safetensors',
+  dtype: 'bfloat16',
+  shape: [2, 3],
+  offset: 8,
+  byteLength: 12,
+};
 const weights: Weights = new Map<string, TensorLocation | ReturnType<typeof tensor>>([
   ['proj.weight', location],
   ['memory', float32([1], [1])],
@@ -16,7 +23,9 @@ describe('takeTensor', () => {
     expect(takeTensor(weights, 'proj.weight', [-1, 3])).toBe(location);
   });
   it('names file, tensor and what was expected', () => {
-    expect(() => takeTensor(weights, 'x', [4])).toThrow(/^m\/a\.safetensors has no tensor "x", expected with shape \[4\]; .*\.$/);
+    expect(() => takeTensor(weights, 'x', [4])).toThrow(
+      /^m\/a\.safetensors has no tensor "x", expected with shape \[4\]; .*\.$/,
+    );
     expect(() => takeTensor(weights, 'proj.weight', [-1, 4])).toThrow(
       /^m\/a\.safetensors has tensor "proj\.weight" with shape \[2, 3\], expected \[\?, 4\]; /,
     );

@@ -1,0 +1,36 @@
+import { cast } from '../graph/ops/elementwise.ts';
+import { type Value, weight } from '../graph/value.ts';
+import type { Weights } from '../io/safetensors.ts';
+import { takeTensor } from '../io/take-tensor.ts';
+
+/**
+ * Takes a model's weights by their names in its files, as float32 values whatever they are stored in.
+ */
+export interface WeightReader {
+  /**
+   * @param shape what the config asks for
+   * @param view another shape of as many elements to read it as, such as a 1x1 convolution's kernel as a matrix
+   * @throws UserError when it is missing or has another shape
+   */
+  (name: string, shape: readonly number[], view?: readonly number[]): Value;
+  /** The names taken so far: what is left over in the files is of another model. */
+  readonly taken: ReadonlySet<string>;
+}
+
+/** Reads the weights whose names begin with `prefix`; the graph's weights keep the names without it. */
+export function weightReader(weights: Weights, prefix = ''): WeightReader {
+  const taken = new Set<string>();
+  const values = new Map<string, Value>();
+  const take = (name: string, shape: readonly number[], view = shape): Value => {
+    const key = `${name} ${view.join()}`;
+    let value = values.get(key);
+    if (!value) {
+      const { dtype } = takeTensor(weights, prefix + name, shape);
+      taken.add(prefix + name);
+      value = cast(weight(name, view, dtype), 'float32');
+      values.set(key, value);
+    }
+    return value;
+  };
+  return Object.assign(take, { taken });
+}

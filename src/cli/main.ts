@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
-import { Command, CommanderError } from 'commander';
-import { UserError } from '../errors.ts';
+import { Command } from 'commander';
+import { reportError } from './report-error.ts';
 
 const require = createRequire(import.meta.url);
 const { version } = require('sana-train/package.json') as { readonly version: string };
@@ -51,17 +51,6 @@ async function main(args: readonly string[]): Promise<void> {
   await program.parseAsync(args, { from: 'user' });
 }
 
-/** The text for stderr and the exit code that an error ends the process with. */
-function report(error: unknown): { readonly text: string; readonly exitCode: number } {
-  // Commander has printed its message (or the help that was asked for) itself.
-  if (error instanceof CommanderError) return { text: '', exitCode: error.exitCode };
-  if (error instanceof UserError) return { text: `${error.message}\n`, exitCode: 1 };
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const machine = `sana-train ${version}, Node ${process.version}, ${process.platform} ${process.arch}`;
-  const text = `${stack}\n\nThis is a bug in sana-train, not your mistake. Please open an issue with the lines above (${machine}).\n`;
-  return { text, exitCode: 1 };
-}
-
 /** Ends the process when stderr has taken `text`: a worker thread may still be there to keep it alive. */
 function exit(text: string, exitCode: number): void {
   process.exitCode = exitCode;
@@ -79,6 +68,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const { text, exitCode } = report(error);
+  const { text, exitCode } = reportError(error, version);
   exit(text, exitCode);
 });

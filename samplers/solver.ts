@@ -58,7 +58,8 @@ export function sigmasOfStep(sigmas: Float32Array, i: number): readonly [number,
 
 /** @throws RangeError unless `steps` is a whole number from 1 and `shift` is above 0 */
 export function checkSolverOptions(steps: number, shift: number): void {
-  if (!Number.isInteger(steps) || steps < 1) throw new RangeError(`solver: steps is ${steps}; use a whole number from 1`);
+  if (!Number.isInteger(steps) || steps < 1)
+    throw new RangeError(`solver: steps is ${steps}; use a whole number from 1`);
   if (!(shift > 0)) throw new RangeError(`solver: shift is ${shift}; use a number above 0`);
 }
 

@@ -45,7 +45,9 @@ export function zerosOf(shape: readonly number[]): Float32Tensor {
 export function elementsOf(map: Params, name: string, count: number): Float32Array {
   const found = map.get(name);
   if (found?.data.length !== count) {
-    throw new RangeError(`optimizer: ${name} should have ${count} elements, got ${found ? found.data.length : 'no such tensor'}`);
+    throw new RangeError(
+      `optimizer: ${name} should have ${count} elements, got ${found ? found.data.length : 'no such tensor'}`,
+    );
   }
   return found.data;
 }

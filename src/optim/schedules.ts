@@ -91,7 +91,8 @@ function piecewiseConstant(learningRate: number, stepRules: string | undefined):
   const last = Number(parts.at(-1)?.trim() || Number.NaN);
   const pieces = parts.slice(0, -1).map((part) => {
     const [factor, end, ...rest] = part.split(':').map((text) => (text.trim() === '' ? Number.NaN : Number(text)));
-    if (factor === undefined || !Number.isFinite(factor) || !Number.isInteger(end) || rest.length > 0) throw malformed();
+    if (factor === undefined || !Number.isFinite(factor) || !Number.isInteger(end) || rest.length > 0)
+      throw malformed();
     return { factor, end: end ?? 0 };
   });
   if (!Number.isFinite(last)) throw malformed();

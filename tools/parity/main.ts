@@ -20,7 +20,10 @@ function isKindModule(module: object): module is KindModule {
 }
 
 /** The kinds that tools/parity/kinds has a file for, loaded when a case first needs one. */
-async function createKinds(): Promise<{ load(kind: string): Promise<KindModule | undefined>; dispose(): Promise<void> }> {
+async function createKinds(): Promise<{
+  load(kind: string): Promise<KindModule | undefined>;
+  dispose(): Promise<void>;
+}> {
   const files = await readdir(kindsFolder);
   const loaded = new Map<string, KindModule>();
   return {
@@ -41,7 +44,10 @@ async function createKinds(): Promise<{ load(kind: string): Promise<KindModule |
 
 async function runCase(folder: string, entry: CaseEntry, module: KindModule | undefined): Promise<Comparison> {
   if (!module) {
-    return { error: Number.NaN, detail: `unknown kind: there is no tools/parity/kinds/${entry.kind.replaceAll('_', '-')}.ts` };
+    return {
+      error: Number.NaN,
+      detail: `unknown kind: there is no tools/parity/kinds/${entry.kind.replaceAll('_', '-')}.ts`,
+    };
   }
   try {
     const inputs = entry.inputs === undefined ? new Map() : await readTensors(folder, entry.inputs);
@@ -50,7 +56,12 @@ async function runCase(folder: string, entry: CaseEntry, module: KindModule | un
     const got = await module.run({ kind, name, params, inputs, folder, expectedNames: [...expected.keys()] });
     return compareTensors(got, expected, entry.tol, module.comparison);
   } catch (error) {
-    const detail = error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const detail =
+      error instanceof UserError
+        ? error.message
+        : error instanceof Error
+          ? (error.stack ?? error.message)
+          : String(error);
     return { error: Number.NaN, detail };
   }
 }

@@ -12,5 +12,13 @@ const paramsSchema = z.object({ weighting_scheme: z.enum(weightingSchemes) });
 export async function run({ params, inputs }: ParityCase): Promise<ReadonlyMap<string, Tensor>> {
   const { weighting_scheme: scheme } = paramsSchema.parse(params);
   const sigmas = inputOf(inputs, 'sigmas');
-  return new Map([['weights', float32(sigmas.shape, toFloat32(sigmas).map((sigma) => lossWeight(scheme, sigma)))]]);
+  return new Map([
+    [
+      'weights',
+      float32(
+        sigmas.shape,
+        toFloat32(sigmas).map((sigma) => lossWeight(scheme, sigma)),
+      ),
+    ],
+  ]);
 }

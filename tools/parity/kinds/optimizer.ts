@@ -48,7 +48,9 @@ function optimizerOf(p: z.infer<typeof paramsSchema>): Optimizer {
 export async function run({ params, inputs }: ParityCase): Promise<ReadonlyMap<string, Tensor>> {
   const p = paramsSchema.parse(params);
   const optimizer = optimizerOf(p);
-  const indices = [...inputs.keys()].filter((name) => name.startsWith('start.')).map((name) => name.slice('start.'.length));
+  const indices = [...inputs.keys()]
+    .filter((name) => name.startsWith('start.'))
+    .map((name) => name.slice('start.'.length));
   const weights: Params = new Map(
     indices.map((index) => {
       const start = inputOf(inputs, `start.${index}`);

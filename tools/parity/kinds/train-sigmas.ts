@@ -13,7 +13,19 @@ export async function run({ params, inputs }: ParityCase): Promise<ReadonlyMap<s
   const index = inputOf(inputs, 'index');
   const rows = toFloat32(index);
   return new Map([
-    ['sigmas', float32(index.shape, rows.map((row) => sigmas[row] ?? Number.NaN))],
-    ['timesteps', float32(index.shape, rows.map((row) => timesteps[row] ?? Number.NaN))],
+    [
+      'sigmas',
+      float32(
+        index.shape,
+        rows.map((row) => sigmas[row] ?? Number.NaN),
+      ),
+    ],
+    [
+      'timesteps',
+      float32(
+        index.shape,
+        rows.map((row) => timesteps[row] ?? Number.NaN),
+      ),
+    ],
   ]);
 }

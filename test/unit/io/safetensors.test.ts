@@ -17,7 +17,7 @@ import type { TensorLocation } from '../../../src/io/safetensors.ts';
 import { createRandom } from '../../../src/random.ts';
 
 // Made by tools/goldens/all_dtypes.py with the safetensors library.
-const golden = join(import.meta.dirname, 'golden/dtypes.safetensors');
+const golden = join(import.meta.dirname, 'goldens/dtypes.safetensors');
 
 let folder = '';
 let file = '';

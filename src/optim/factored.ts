@@ -66,7 +66,7 @@ export function divideByFactoredRoot(
 /** The root mean square of a tensor's elements. */
 export function rootMeanSquare(values: Float32Array): number {
   let sum = 0;
-  for (const value of values) sum += value * value;
+  for (let i = 0; i < values.length; i++) sum += (values[i] ?? 0) ** 2; // for...of is three times as slow
   return Math.sqrt(sum / values.length);
 }
 

@@ -9,16 +9,23 @@ import type { Params } from './optimizer.ts';
  */
 export function clipGlobalNorm(grads: Params, maxNorm: number): number {
   let sum = 0;
-  for (const { data } of grads.values()) {
-    for (const value of data) sum += value * value;
-  }
+  for (const { data } of grads.values()) sum += sumOfSquares(data);
   const norm = Math.sqrt(sum);
   const scale = maxNorm / (norm + 1e-6);
   if (scale >= 1) return norm;
-  for (const { data } of grads.values()) {
-    for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * scale;
-  }
+  for (const { data } of grads.values()) scaleInPlace(data, scale);
   return norm;
+}
+
+function scaleInPlace(values: Float32Array, scale: number): void {
+  for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) * scale;
+}
+
+// By index: iterating a typed array with for...of takes three times as long.
+function sumOfSquares(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i] ?? 0) ** 2;
+  return sum;
 }
 
 /** Sums the gradients of micro-batches into one. */

@@ -30,7 +30,10 @@ export function lion({ betas = [0.9, 0.99], weightDecay = 0 }: LionOptions = {})
         for (let i = 0; i < p.length; i++) {
           const grad = g[i] ?? 0;
           const mean = m[i] ?? 0;
-          p[i] = (p[i] ?? 0) * keep - lr * Math.sign(mean * beta1 + (1 - beta1) * grad);
+          const direction = mean * beta1 + (1 - beta1) * grad;
+          // The sign by division: Math.sign branches, and signs of gradients are what no processor predicts.
+          const sign = direction === 0 ? 0 : direction / Math.abs(direction);
+          p[i] = (p[i] ?? 0) * keep - lr * sign;
           m[i] = mean * beta2 + (1 - beta2) * grad;
         }
       }

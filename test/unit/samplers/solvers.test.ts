@@ -46,7 +46,10 @@ function label(config: Readonly<Record<string, unknown>>, steps: number): string
     shift,
     lower_order_final,
   } = config;
-  return [name, steps, flow ?? shift, order, type, lower_order_final].filter((part) => part !== undefined).join(' ');
+  return [name, steps, flow ?? shift, order, type, lower_order_final]
+    .filter((part) => part !== undefined)
+    .map(String)
+    .join(' ');
 }
 
 const sana = {

@@ -25,7 +25,14 @@ const dtypes: Readonly<Record<string, DType>> = {
 // transposed and cast weights; storing fp16 weights as fp32.
 const unwanted = ['ConstantFolding', 'FuseFp16InitializerToFp32NodeTransformer'];
 
-async function compile({ session, model, folder, provider, threads, recomputes }: Extract<Request, { kind: 'compile' }>): Promise<void> {
+async function compile({
+  session,
+  model,
+  folder,
+  provider,
+  threads,
+  recomputes,
+}: Extract<Request, { kind: 'compile' }>): Promise<void> {
   const disabled = recomputes ? ['CommonSubexpressionElimination', ...unwanted] : unwanted;
   const created = await ort.InferenceSession.create(model, {
     executionProviders: [provider],
@@ -93,7 +100,11 @@ parentPort?.on('message', ({ id, request }: Envelope) => {
     } catch (error) {
       reply = { id, error: error instanceof Error ? error.message : String(error) };
     }
-    const buffers = new Set(Object.values(reply.outputs ?? {}).flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : [])));
+    const buffers = new Set(
+      Object.values(reply.outputs ?? {}).flatMap(({ data }) =>
+        data.buffer instanceof ArrayBuffer ? [data.buffer] : [],
+      ),
+    );
     parentPort?.postMessage(reply, [...buffers]);
   });
 });

@@ -21,12 +21,18 @@ export interface OnnxruntimeOptions {
 }
 
 /** Starts onnxruntime in a worker thread, so that the caller's event loop stays free while it computes. */
-export function createOnnxruntimeEngine({ provider = 'cpu', threads = availableParallelism() }: OnnxruntimeOptions = {}): Engine {
+export function createOnnxruntimeEngine({
+  provider = 'cpu',
+  threads = availableParallelism(),
+}: OnnxruntimeOptions = {}): Engine {
   const worker = startWorker('onnxruntime-worker');
   // The process may end while the engine idles.
   worker.unref();
 
-  const waiting = new Map<number, { readonly resolve: (reply: Reply) => void; readonly reject: (error: Error) => void }>();
+  const waiting = new Map<
+    number,
+    { readonly resolve: (reply: Reply) => void; readonly reject: (error: Error) => void }
+  >();
   let requests = 0;
   let sessions = 0;
   let gone: Error | undefined;
@@ -56,9 +62,16 @@ export function createOnnxruntimeEngine({ provider = 'cpu', threads = availableP
     });
   }
 
-  async function compile(graph: Graph, weights: Weights, { recomputes = false }: CompileOptions = {}): Promise<Executable> {
+  async function compile(
+    graph: Graph,
+    weights: Weights,
+    { recomputes = false }: CompileOptions = {},
+  ): Promise<Executable> {
     const { folder, locate } = await placeWeights(graph, weights);
-    const model = serialize(graph, { dialect: { contribOps: provider === 'cpu' || provider === 'cuda' }, weight: locate });
+    const model = serialize(graph, {
+      dialect: { contribOps: provider === 'cpu' || provider === 'cuda' },
+      weight: locate,
+    });
     const session = sessions++;
     await ask({ kind: 'compile', session, model, folder, provider, threads, recomputes });
     return {
@@ -90,7 +103,10 @@ type Located = ReturnType<Parameters<typeof serialize>[1]['weight']>;
  * Symbolic links are resolved first, since onnxruntime refuses those that lead out of the folder (a hub's cache is
  * made of them).
  */
-async function placeWeights(graph: Graph, weights: Weights): Promise<{ folder: string; locate: (name: string) => Located }> {
+async function placeWeights(
+  graph: Graph,
+  weights: Weights,
+): Promise<{ folder: string; locate: (name: string) => Located }> {
   const found = new Map([...graph.weights.keys()].map((name) => [name, findWeight(graph, weights, name)]));
   const paths = new Map<string, string>();
   for (const source of found.values()) {
@@ -102,7 +118,9 @@ async function placeWeights(graph: Graph, weights: Weights): Promise<{ folder: s
     locate(name) {
       const source = found.get(name) ?? findWeight(graph, weights, name);
       if (!isTensorLocation(source)) return source;
-      const location = relative(folder, paths.get(source.path) ?? source.path).split(sep).join('/');
+      const location = relative(folder, paths.get(source.path) ?? source.path)
+        .split(sep)
+        .join('/');
       return { location, offset: source.offset, length: source.byteLength };
     },
   };
@@ -111,8 +129,10 @@ async function placeWeights(graph: Graph, weights: Weights): Promise<{ folder: s
 function findWeight(graph: Graph, weights: Weights, name: string): TensorLocation | Tensor {
   const value = graph.weights.get(name);
   const source = weights.get(name);
-  if (!source) throw new UserError(`The weight ${name} is missing; the model's files are incomplete or of another model.`);
-  const elements = (shape: readonly (number | string)[]): number => shape.reduce<number>((product, size) => product * Number(size), 1);
+  if (!source)
+    throw new UserError(`The weight ${name} is missing; the model's files are incomplete or of another model.`);
+  const elements = (shape: readonly (number | string)[]): number =>
+    shape.reduce<number>((product, size) => product * Number(size), 1);
   if (value && (source.dtype !== value.dtype || elements(source.shape) !== elements(value.shape))) {
     const where = isTensorLocation(source) ? ` in ${source.path}` : '';
     throw new UserError(
@@ -128,7 +148,8 @@ function commonFolder(paths: readonly string[]): string {
   let folder = dirname(first);
   while (!paths.every((path) => path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep))) {
     const parent = dirname(folder);
-    if (parent === folder) throw new UserError(`The model's files lie on different drives (${paths.join(', ')}); put them on one.`);
+    if (parent === folder)
+      throw new UserError(`The model's files lie on different drives (${paths.join(', ')}); put them on one.`);
     folder = parent;
   }
   return folder;

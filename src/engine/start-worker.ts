@@ -10,5 +10,7 @@ export function startWorker(name: string): Worker {
   const source = import.meta.url;
   if (!source.endsWith('.ts')) return new Worker(new URL(`./${name}.js`, source));
   const url = JSON.stringify(new URL(`./${name}.ts`, source).href);
-  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${url}); })`, { eval: true });
+  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${url}); })`, {
+    eval: true,
+  });
 }

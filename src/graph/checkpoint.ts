@@ -29,7 +29,11 @@ export function checkpoint<K extends string>(
 
   // What runs between the first and the last boundary is recomputed; the text projections before it are kept.
   const recomputed = (node: Node): boolean =>
-    !node.leaf && forward.has(node) && node.id > first && node.id <= last && !node.outputs.some((value) => kept.has(value));
+    !node.leaf &&
+    forward.has(node) &&
+    node.id > first &&
+    node.id <= last &&
+    !node.outputs.some((value) => kept.has(value));
 
   const copies = new Map<Node, Node>();
   const copyOf = (value: Value): Value => {

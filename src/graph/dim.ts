@@ -36,7 +36,9 @@ function format(polynomial: Polynomial): Dim {
   if (terms.length === 1 && only && only[0] === '') return only[1];
   terms.sort(([a], [b]) => (a === '' ? 1 : b === '' ? -1 : a < b ? -1 : 1));
   return terms
-    .map(([symbols, coefficient]) => (symbols === '' ? `${coefficient}` : coefficient === 1 ? symbols : `${coefficient}*${symbols}`))
+    .map(([symbols, coefficient]) =>
+      symbols === '' ? `${coefficient}` : coefficient === 1 ? symbols : `${coefficient}*${symbols}`,
+    )
     .join('+');
 }
 
@@ -132,7 +134,10 @@ export function evaluateDim(dim: Dim, bindings: DimBindings): number {
     let product = coefficient;
     for (const symbol of symbols) {
       const size = bindings[symbol];
-      if (size === undefined) throw new RangeError(`evaluateDim: '${symbol}' of '${dim}' has no value; bound are ${Object.keys(bindings).join(', ') || 'none'}`);
+      if (size === undefined)
+        throw new RangeError(
+          `evaluateDim: '${symbol}' of '${dim}' has no value; bound are ${Object.keys(bindings).join(', ') || 'none'}`,
+        );
       product *= size;
     }
     sum += product;
@@ -180,7 +185,9 @@ export function broadcastShapes(caller: string, a: Shape, b: Shape): Shape {
     const right = b[b.length - rank + i] ?? 1;
     if (left === right || right === 1) return left;
     if (left === 1) return right;
-    throw new RangeError(`${caller}: ${formatShape(a)} and ${formatShape(b)} do not broadcast: axis ${i - rank} is ${left} and ${right}`);
+    throw new RangeError(
+      `${caller}: ${formatShape(a)} and ${formatShape(b)} do not broadcast: axis ${i - rank} is ${left} and ${right}`,
+    );
   });
 }
 

@@ -24,17 +24,20 @@ export function ancestors(values: Iterable<Value>): readonly Node[] {
  * @throws RangeError when the loss is no scalar, an op on the way has no gradient, or a parameter does not reach the loss
  */
 export function gradients(loss: Value, parameters: readonly Value[]): readonly Value[] {
-  if (loss.shape.length !== 0) throw new RangeError(`gradients: a scalar loss expected, got [${loss.shape.join(', ')}]`);
+  if (loss.shape.length !== 0)
+    throw new RangeError(`gradients: a scalar loss expected, got [${loss.shape.join(', ')}]`);
   const order = ancestors([loss]);
   const wanted = new Set<Node>(parameters.map(({ node }) => node));
-  for (const node of order) if (node.inputs.some((value) => wanted.has(node) || wanted.has(value.node))) wanted.add(node);
+  for (const node of order)
+    if (node.inputs.some((value) => wanted.has(node) || wanted.has(value.node))) wanted.add(node);
 
   const sums = new Map<Value, Value>([[loss, expand(scalar(1, loss.dtype), loss.shape)]]);
   for (const node of [...order].reverse()) {
     if (node.leaf || !wanted.has(node)) continue;
     const dys = node.outputs.map((value) => sums.get(value));
     if (dys.every((dy) => dy === undefined)) continue;
-    if (!node.gradient) throw new RangeError(`gradients: ${node.op} has no gradient and stands between a parameter and the loss`);
+    if (!node.gradient)
+      throw new RangeError(`gradients: ${node.op} has no gradient and stands between a parameter and the loss`);
     const wants = node.inputs.map((value) => wanted.has(value.node));
     for (const [i, dx] of node.gradient(dys, wants).entries()) {
       const value = node.inputs[i];
@@ -47,7 +50,9 @@ export function gradients(loss: Value, parameters: readonly Value[]): readonly V
     const gradient = sums.get(parameter);
     if (!gradient) {
       const { leaf } = parameter.node;
-      throw new RangeError(`gradients: ${leaf && 'name' in leaf ? leaf.name : parameter.node.op} does not reach the loss`);
+      throw new RangeError(
+        `gradients: ${leaf && 'name' in leaf ? leaf.name : parameter.node.op} does not reach the loss`,
+      );
     }
     return gradient;
   });

@@ -22,7 +22,10 @@ export function createGraph(outputs: Readonly<Record<string, Value>>): Graph {
   const inputs = new Map<string, Value>();
   const weights = new Map<string, Value>();
   const nodes = ancestors(Object.values(outputs));
-  for (const { leaf, outputs: [value] } of nodes) {
+  for (const {
+    leaf,
+    outputs: [value],
+  } of nodes) {
     if (!leaf || leaf.kind === 'constant' || !value) continue;
     const names = leaf.kind === 'input' ? inputs : weights;
     const known = names.get(leaf.name);
@@ -33,7 +36,8 @@ export function createGraph(outputs: Readonly<Record<string, Value>>): Graph {
     }
     if (!known) names.set(leaf.name, value);
   }
-  const isWeightCast = ({ op, inputs: [source] }: Node): boolean => op === 'cast' && source?.node.leaf?.kind === 'weight';
+  const isWeightCast = ({ op, inputs: [source] }: Node): boolean =>
+    op === 'cast' && source?.node.leaf?.kind === 'weight';
   return {
     inputs,
     weights,
@@ -52,18 +56,25 @@ export function bindInputs(graph: Graph, feeds: Readonly<Record<string, Tensor>>
     const feed = feeds[name];
     if (!feed) throw new RangeError(`input '${name}' is missing; a ${dtype} ${formatShape(shape)} is expected`);
     if (feed.dtype !== dtype || feed.shape.length !== shape.length) {
-      throw new RangeError(`input '${name}' is ${feed.dtype} ${formatShape(feed.shape)}; a ${dtype} ${formatShape(shape)} is expected`);
+      throw new RangeError(
+        `input '${name}' is ${feed.dtype} ${formatShape(feed.shape)}; a ${dtype} ${formatShape(shape)} is expected`,
+      );
     }
     for (const [axis, dim] of shape.entries()) {
       try {
         bindDim(dim, feed.shape[axis] ?? 0, bindings);
       } catch (error) {
-        throw new RangeError(`input '${name}' ${formatShape(shape)}: ${error instanceof Error ? error.message : error}`);
+        throw new RangeError(
+          `input '${name}' ${formatShape(shape)}: ${error instanceof Error ? error.message : error}`,
+        );
       }
     }
   }
   for (const name of Object.keys(feeds)) {
-    if (!graph.inputs.has(name)) throw new RangeError(`'${name}' is fed, but the graph has the inputs ${[...graph.inputs.keys()].join(', ')} only`);
+    if (!graph.inputs.has(name))
+      throw new RangeError(
+        `'${name}' is fed, but the graph has the inputs ${[...graph.inputs.keys()].join(', ')} only`,
+      );
   }
   return bindings;
 }

@@ -85,7 +85,10 @@ export interface Node {
   readonly outputs: readonly Value[];
   /** The same op with the same attributes on other inputs of the same types. */
   readonly withInputs: (inputs: readonly Value[]) => Node;
-  readonly gradient?: (dys: readonly (Value | undefined)[], wants: readonly boolean[]) => readonly (Value | undefined)[];
+  readonly gradient?: (
+    dys: readonly (Value | undefined)[],
+    wants: readonly boolean[],
+  ) => readonly (Value | undefined)[];
   readonly onnx: (emit: OnnxEmitter) => void;
   readonly tfjs: (tf: Tfjs, inputs: readonly tfjs.Tensor[], size: (dim: Dim) => number) => readonly tfjs.Tensor[];
 }
@@ -93,7 +96,9 @@ export interface Node {
 let nodes = 0;
 
 /** Makes the function that applies an op to values. */
-export function defineOp<I extends readonly (Value | undefined)[], A>(rules: OpRules<I, A>): (inputs: I, attributes: A) => Node {
+export function defineOp<I extends readonly (Value | undefined)[], A>(
+  rules: OpRules<I, A>,
+): (inputs: I, attributes: A) => Node {
   return function apply(inputs, attributes): Node {
     const { gradient } = rules;
     const given = inputs.filter((value) => value !== undefined);
@@ -104,7 +109,8 @@ export function defineOp<I extends readonly (Value | undefined)[], A>(rules: OpR
       inputs: given,
       outputs,
       withInputs(others) {
-        if (others.length !== given.length) throw new RangeError(`${rules.name} takes ${given.length} inputs, got ${others.length}`);
+        if (others.length !== given.length)
+          throw new RangeError(`${rules.name} takes ${given.length} inputs, got ${others.length}`);
         return apply(others as unknown as I, attributes);
       },
       ...(gradient && {

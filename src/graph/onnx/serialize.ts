@@ -68,7 +68,14 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     },
     temporary: () => `t${temporaries++}`,
     node(opType, input, output, attributes = {}, domain = '') {
-      nodes.push({ opType, input, output, domain, name: `${opType}_${nodes.length}`, attribute: Object.entries(attributes).map(attributeProto) });
+      nodes.push({
+        opType,
+        input,
+        output,
+        domain,
+        name: `${opType}_${nodes.length}`,
+        attribute: Object.entries(attributes).map(attributeProto),
+      });
     },
     constant(value) {
       const key = value.data.length <= 4096 ? `${value.dtype}[${value.shape.join()}]${value.data.join()}` : undefined;
@@ -129,7 +136,10 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     const [only] = terms;
     if (terms.length === 1 && only && only.symbols.length === 1 && only.coefficient === 1) return sizeOfSymbol(dim);
     const products = terms.map(({ coefficient, symbols }) =>
-      combine('Mul', [...(coefficient === 1 && symbols.length > 0 ? [] : [emit.int64([coefficient])]), ...symbols.map((symbol) => emit.size(symbol))]),
+      combine('Mul', [
+        ...(coefficient === 1 && symbols.length > 0 ? [] : [emit.int64([coefficient])]),
+        ...symbols.map((symbol) => emit.size(symbol)),
+      ]),
     );
     return combine('Add', products);
   }
@@ -139,7 +149,8 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     for (const value of graph.inputs.values()) {
       for (const dim of value.shape) {
         const [term, ...more] = dimTerms(dim);
-        if (more.length > 0 || term?.symbols.length !== 1 || term.symbols[0] !== symbol || typeof dim === 'number') continue;
+        if (more.length > 0 || term?.symbols.length !== 1 || term.symbols[0] !== symbol || typeof dim === 'number')
+          continue;
         return combine('Div', [emit.size(dim), emit.int64([term.coefficient])]);
       }
     }
@@ -148,7 +159,10 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
 
   for (const [name, value] of graph.inputs) names.set(value, name);
   for (const node of graph.nodes) {
-    const { leaf, outputs: [value] } = node;
+    const {
+      leaf,
+      outputs: [value],
+    } = node;
     if (!leaf || !value) continue;
     if (leaf.kind === 'input') {
       names.set(value, leaf.name);

@@ -90,7 +90,9 @@ export function dropAxes(shape: Shape, axes: readonly number[]): Shape {
 export function sumTo(dy: Value, shape: Shape): Value {
   if (equalShapes(dy.shape, shape)) return dy;
   const extra = dy.shape.length - shape.length;
-  const axes = dy.shape.flatMap((dim, axis) => (axis < extra || (shape[axis - extra] === 1 && dim !== 1) ? [axis] : []));
+  const axes = dy.shape.flatMap((dim, axis) =>
+    axis < extra || (shape[axis - extra] === 1 && dim !== 1) ? [axis] : [],
+  );
   return reshape(reduceSum(dy, axes), shape);
 }
 

@@ -24,8 +24,16 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
     if (b === undefined || h === undefined || w === undefined || typeof c !== 'number' || x.shape.length !== 4) {
       throw new RangeError(`conv2d: an input [B, C, H, W] with known C expected, got ${formatShape(x.shape)}`);
     }
-    if (typeof out !== 'number' || typeof kh !== 'number' || typeof kw !== 'number' || perGroup !== c / groups || out % groups !== 0) {
-      throw new RangeError(`conv2d: a kernel [out, ${c / groups}, kh, kw] expected for ${c} channels in ${groups} groups, got ${formatShape(kernel.shape)}`);
+    if (
+      typeof out !== 'number' ||
+      typeof kh !== 'number' ||
+      typeof kw !== 'number' ||
+      perGroup !== c / groups ||
+      out % groups !== 0
+    ) {
+      throw new RangeError(
+        `conv2d: a kernel [out, ${c / groups}, kh, kw] expected for ${c} channels in ${groups} groups, got ${formatShape(kernel.shape)}`,
+      );
     }
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== out)) {
       throw new RangeError(`conv2d: a bias [${out}] expected, got ${formatShape(bias.shape)}`);
@@ -84,14 +92,20 @@ function gradientOfInput(kernel: Value, dy: Value, { stride, padding, groups }: 
   const turned = kh === 1 ? kernel : reverse(kernel, [2, 3]);
   const perOut = Number(out) / groups;
   const grouped = reshape(turned, [groups, perOut, perGroup, ...kernel.shape.slice(2)]);
-  const swapped = reshape(transpose(grouped, [0, 2, 1, 3, 4]), [mulDims(groups, perGroup), perOut, ...kernel.shape.slice(2)]);
+  const swapped = reshape(transpose(grouped, [0, 2, 1, 3, 4]), [
+    mulDims(groups, perGroup),
+    perOut,
+    ...kernel.shape.slice(2),
+  ]);
   return conv2d(dy, swapped, { padding: Number(kh) - 1 - padding, groups });
 }
 
 /** dW[o, c] = x[c] correlated with dy[o]: a convolution whose batch is c and whose channels are the samples. */
 function gradientOfKernel(x: Value, kernel: Value, dy: Value, { stride, padding, groups }: Attributes): Value {
   if (stride !== 1 || groups !== 1) {
-    throw new RangeError(`conv2d: no gradient of a kernel with stride ${stride} and ${groups} groups; it cannot be trained`);
+    throw new RangeError(
+      `conv2d: no gradient of a kernel with stride ${stride} and ${groups} groups; it cannot be trained`,
+    );
   }
   if (kernel.shape[2] === 1 && kernel.shape[3] === 1 && padding === 0) {
     return reshape(reduceSum(correlate(dy, x), [0], false), kernel.shape);
@@ -111,7 +125,11 @@ function correlate(dy: Value, x: Value): Value {
  * H' = floor((H + 2 padding - kh) / stride) + 1. Differentiable for stride 1.
  * @throws RangeError when shapes do not fit.
  */
-export function conv2d(x: Value, kernel: Value, { stride = 1, padding = 0, groups = 1, bias }: Conv2dOptions & { readonly bias?: Value } = {}): Value {
+export function conv2d(
+  x: Value,
+  kernel: Value,
+  { stride = 1, padding = 0, groups = 1, bias }: Conv2dOptions & { readonly bias?: Value } = {},
+): Value {
   const attributes = { stride, padding, groups };
   return outputOf(bias ? conv2dOp([x, kernel, bias], attributes) : conv2dOp([x, kernel], attributes));
 }
@@ -136,7 +154,10 @@ const upsampleOp = defineOp<readonly [x: Value], { readonly factor: number }>({
   tfjs({ tf, inputs: [x], attributes: { factor } }) {
     const image: Tensor4D = tf.transpose(x as Tensor4D, [0, 2, 3, 1]);
     const [, h, w] = image.shape;
-    return tf.transpose(tf.image.resizeNearestNeighbor<Tensor3D | Tensor4D>(image, [h * factor, w * factor]), [0, 3, 1, 2]);
+    return tf.transpose(
+      tf.image.resizeNearestNeighbor<Tensor3D | Tensor4D>(image, [h * factor, w * factor]),
+      [0, 3, 1, 2],
+    );
   },
 });
 

@@ -28,7 +28,8 @@ function binary({ name, onnxType, result, tfjs, da, db }: BinaryRules): (a: Oper
   const op = defineOp<readonly [a: Value, b: Value], undefined>({
     name,
     infer([a, b]) {
-      if (a.dtype !== b.dtype) throw new RangeError(`${name}: operands of one dtype expected, got ${a.dtype} and ${b.dtype}`);
+      if (a.dtype !== b.dtype)
+        throw new RangeError(`${name}: operands of one dtype expected, got ${a.dtype} and ${b.dtype}`);
       return [{ dtype: result ?? a.dtype, shape: broadcastShapes(name, a.shape, b.shape) }];
     },
     ...(da &&

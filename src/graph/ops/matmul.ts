@@ -18,7 +18,9 @@ const matMulOp = defineOp<readonly [a: Value, b: Value], Attributes>({
   infer([a, b], { transA, transB }) {
     const fail = (): never => {
       const flags = `${transA ? ', transA' : ''}${transB ? ', transB' : ''}`;
-      throw new RangeError(`matMul: ${formatShape(a.shape)} times ${formatShape(b.shape)}${flags}: inner sizes or dtypes differ`);
+      throw new RangeError(
+        `matMul: ${formatShape(a.shape)} times ${formatShape(b.shape)}${flags}: inner sizes or dtypes differ`,
+      );
     };
     if (a.shape.length < 2 || b.shape.length < 2 || a.dtype !== b.dtype) fail();
     const [m, k] = lastTwo(a, transA);
@@ -28,7 +30,10 @@ const matMulOp = defineOp<readonly [a: Value, b: Value], Attributes>({
     return [{ dtype: a.dtype, shape: [...batch, m, n] }];
   },
   gradient({ inputs: [a, b], attributes: { transA, transB }, dy, wants }) {
-    return [wants[0] ? gradientOfA(a, b, dy, transA, transB) : undefined, wants[1] ? gradientOfB(a, b, dy, transA, transB) : undefined];
+    return [
+      wants[0] ? gradientOfA(a, b, dy, transA, transB) : undefined,
+      wants[1] ? gradientOfB(a, b, dy, transA, transB) : undefined,
+    ];
   },
   onnx({ inputs: [a, b], attributes: { transA, transB }, emit, names: [left = '', right = ''], outputNames }) {
     if (!transA && !transB) {

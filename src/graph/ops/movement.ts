@@ -9,12 +9,19 @@ const transposeOp = defineOp<readonly [x: Value], { readonly permutation: readon
     const shape = permutation.map((axis) => x.shape[axis]);
     const known = shape.filter((dim) => dim !== undefined);
     if (known.length !== x.shape.length || new Set(permutation).size !== x.shape.length) {
-      throw new RangeError(`transpose: [${permutation.join(', ')}] is no permutation of the axes of ${formatShape(x.shape)}`);
+      throw new RangeError(
+        `transpose: [${permutation.join(', ')}] is no permutation of the axes of ${formatShape(x.shape)}`,
+      );
     }
     return [{ dtype: x.dtype, shape: known }];
   },
   gradient({ attributes: { permutation }, dy }) {
-    return [transpose(dy, permutation.map((_, axis) => permutation.indexOf(axis)))];
+    return [
+      transpose(
+        dy,
+        permutation.map((_, axis) => permutation.indexOf(axis)),
+      ),
+    ];
   },
   onnx: ({ attributes: { permutation }, emit, names, outputNames }) =>
     emit.node('Transpose', names, outputNames, { perm: permutation }),
@@ -42,7 +49,11 @@ const sliceOp = defineOp<readonly [x: Value], { readonly axis: number; readonly 
   },
   tfjs({ tf, inputs: [x], attributes: { axis, start, end }, size }) {
     const begin = x.shape.map((_, i) => (i === axis ? size(start) : 0));
-    return tf.slice(x, begin, x.shape.map((dim, i) => (i === axis ? size(end) - size(start) : dim)));
+    return tf.slice(
+      x,
+      begin,
+      x.shape.map((dim, i) => (i === axis ? size(end) - size(start) : dim)),
+    );
   },
 });
 
@@ -51,7 +62,11 @@ export function slice(x: Value, axis: number, start: Dim, end: Dim): Value {
   const normal = normalizeAxis('slice', axis, x.shape.length);
   const size = x.shape[normal];
   if (start === 0 && end === size) return x;
-  if (typeof start === 'number' && typeof end === 'number' && (start < 0 || end <= start || (typeof size === 'number' && end > size))) {
+  if (
+    typeof start === 'number' &&
+    typeof end === 'number' &&
+    (start < 0 || end <= start || (typeof size === 'number' && end > size))
+  ) {
     throw new RangeError(`slice: ${start} to ${end} of axis ${normal} of ${formatShape(x.shape)}`);
   }
   return outputOf(sliceOp([x], { axis: normal, start, end }));
@@ -60,7 +75,9 @@ export function slice(x: Value, axis: number, start: Dim, end: Dim): Value {
 const padOp = defineOp<readonly [x: Value], { readonly axis: number; readonly before: Dim; readonly after: Dim }>({
   name: 'pad',
   infer([x], { axis, before, after }) {
-    return [{ dtype: x.dtype, shape: x.shape.map((dim, i) => (i === axis ? addDims(addDims(before, dim), after) : dim)) }];
+    return [
+      { dtype: x.dtype, shape: x.shape.map((dim, i) => (i === axis ? addDims(addDims(before, dim), after) : dim)) },
+    ];
   },
   gradient({ inputs: [x], attributes: { axis, before }, dy }) {
     return [slice(dy, axis, before, addDims(before, x.shape[axis] ?? 0))];
@@ -70,7 +87,10 @@ const padOp = defineOp<readonly [x: Value], { readonly axis: number; readonly be
     emit.node('Pad', [...names, emit.shape([before, after]), zero, emit.int64([axis])], outputNames);
   },
   tfjs({ tf, inputs: [x], attributes: { axis, before, after }, size }) {
-    return tf.pad(x, x.shape.map((_, i): [number, number] => (i === axis ? [size(before), size(after)] : [0, 0])));
+    return tf.pad(
+      x,
+      x.shape.map((_, i): [number, number] => (i === axis ? [size(before), size(after)] : [0, 0])),
+    );
   },
 });
 
@@ -88,7 +108,9 @@ const concatOp = defineOp<readonly Value[], { readonly axis: number }>({
     for (const part of parts) {
       const fits = part.dtype === first.dtype && part.shape.length === first.shape.length;
       if (!fits || part.shape.some((dim, i) => i !== axis && dim !== first.shape[i])) {
-        throw new RangeError(`concat: ${formatShape(first.shape)} and ${formatShape(part.shape)} differ beside axis ${axis}`);
+        throw new RangeError(
+          `concat: ${formatShape(first.shape)} and ${formatShape(part.shape)} differ beside axis ${axis}`,
+        );
       }
     }
     const size = parts.reduce<Dim>((sum, part) => addDims(sum, part.shape[axis] ?? 0), 0);
@@ -110,7 +132,9 @@ const concatOp = defineOp<readonly Value[], { readonly axis: number }>({
 export function concat(parts: readonly Value[], axis: number): Value {
   const [first] = parts;
   if (!first) throw new RangeError('concat: at least one value expected');
-  return parts.length === 1 ? first : outputOf(concatOp(parts, { axis: normalizeAxis('concat', axis, first.shape.length) }));
+  return parts.length === 1
+    ? first
+    : outputOf(concatOp(parts, { axis: normalizeAxis('concat', axis, first.shape.length) }));
 }
 
 const splitOp = defineOp<readonly [x: Value], { readonly axis: number; readonly sizes: readonly number[] }>({
@@ -118,12 +142,19 @@ const splitOp = defineOp<readonly [x: Value], { readonly axis: number; readonly 
   infer([x], { axis, sizes }) {
     const sum = sizes.reduce((a, b) => a + b, 0);
     if (sum !== x.shape[axis]) {
-      throw new RangeError(`split: sizes ${sizes.join(' + ')} = ${sum}, axis ${axis} of ${formatShape(x.shape)} has ${x.shape[axis]}`);
+      throw new RangeError(
+        `split: sizes ${sizes.join(' + ')} = ${sum}, axis ${axis} of ${formatShape(x.shape)} has ${x.shape[axis]}`,
+      );
     }
     return sizes.map((size) => ({ dtype: x.dtype, shape: x.shape.map((dim, i) => (i === axis ? size : dim)) }));
   },
   gradient({ outputs, attributes: { axis }, dys }) {
-    return [concat(outputs.map((part, i) => dys[i] ?? expand(scalar(0, part.dtype), part.shape)), axis)];
+    return [
+      concat(
+        outputs.map((part, i) => dys[i] ?? expand(scalar(0, part.dtype), part.shape)),
+        axis,
+      ),
+    ];
   },
   onnx({ attributes: { axis, sizes }, emit, names, outputNames }) {
     emit.node('Split', [...names, emit.int64(sizes)], outputNames, { axis });
@@ -159,14 +190,18 @@ export function repeatInterleave(x: Value, axis: number, times: number): Value {
   const normal = normalizeAxis('repeatInterleave', axis, x.shape.length);
   const insert = (shape: Shape, dim: Dim): Shape => [...shape.slice(0, normal + 1), dim, ...shape.slice(normal + 1)];
   const repeated = expand(reshape(x, insert(x.shape, 1)), insert(x.shape, times));
-  return reshape(repeated, x.shape.map((dim, i) => (i === normal ? mulDims(dim, times) : dim)));
+  return reshape(
+    repeated,
+    x.shape.map((dim, i) => (i === normal ? mulDims(dim, times) : dim)),
+  );
 }
 
 /** The mean of each run of `size` neighbours along `axis`; undoes repeatInterleave. */
 export function sumGroups(x: Value, axis: number, size: number): Value {
   const normal = normalizeAxis('sumGroups', axis, x.shape.length);
   const dim = x.shape[normal];
-  if (typeof dim !== 'number' || dim % size !== 0) throw new RangeError(`sumGroups: ${dim} is not a multiple of ${size}`);
+  if (typeof dim !== 'number' || dim % size !== 0)
+    throw new RangeError(`sumGroups: ${dim} is not a multiple of ${size}`);
   const grouped = reshape(x, [...x.shape.slice(0, normal), dim / size, size, ...x.shape.slice(normal + 1)]);
   return reduceSum(grouped, [normal + 1], false);
 }

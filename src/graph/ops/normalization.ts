@@ -7,7 +7,8 @@ const layerNormOp = defineOp<readonly [x: Value], { readonly eps: number }>({
   name: 'layerNorm',
   infer([x]) {
     const width = x.shape.at(-1);
-    if (typeof width !== 'number') throw new RangeError(`layerNorm: the last axis must have a known size, not ${width}`);
+    if (typeof width !== 'number')
+      throw new RangeError(`layerNorm: the last axis must have a known size, not ${width}`);
     const statistics = { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] };
     return [{ dtype: x.dtype, shape: x.shape }, statistics, statistics];
   },

@@ -39,5 +39,7 @@ const reduceSumSquareOp = defineOp<readonly [x: Value], ReduceAttributes>({
 
 /** The sum of x^2 over `axes`, which stay with size 1: one pass where mul and reduceSum take two. */
 export function reduceSumSquare(x: Value, axes: readonly number[]): Value {
-  return outputOf(reduceSumSquareOp([x], { axes: axes.map((axis) => normalizeAxis('reduceSumSquare', axis, x.shape.length)) }));
+  return outputOf(
+    reduceSumSquareOp([x], { axes: axes.map((axis) => normalizeAxis('reduceSumSquare', axis, x.shape.length)) }),
+  );
 }

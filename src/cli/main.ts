@@ -55,7 +55,6 @@ async function main(args: readonly string[]): Promise<void> {
 function exit(text: string, exitCode: number): void {
   process.exitCode = exitCode;
   process.stderr.write(text, () => {
-    // oxlint-disable-next-line unicorn/no-process-exit -- the one place where the command line ends
     process.exit(exitCode);
   });
 }

@@ -7,7 +7,7 @@ export type Dim = number | string;
 /** The axes of a value, outermost first. */
 export type Shape = readonly Dim[];
 
-/** What each symbol stands for in one run. */
+/** What each symbol stands for in one run; also sizes such as 'H*W' that are known as a whole. */
 export type DimBindings = Readonly<Record<string, number>>;
 
 type Polynomial = ReadonlyMap<string, number>; // monomial, '' for the constant -> coefficient
@@ -129,15 +129,20 @@ export function dimTerms(dim: Dim): readonly { readonly coefficient: number; rea
  */
 export function evaluateDim(dim: Dim, bindings: DimBindings): number {
   if (typeof dim === 'number') return dim;
+  const value = bindings[dim] ?? evaluateTerms(dim, bindings);
+  if (value !== undefined) return value;
+  const missing = dimSymbols(dim).find((symbol) => bindings[symbol] === undefined);
+  const known = Object.keys(bindings).join(', ') || 'none';
+  throw new RangeError(`evaluateDim: '${missing}' of '${dim}' has no value; bound are ${known}`);
+}
+
+function evaluateTerms(dim: string, bindings: DimBindings): number | undefined {
   let sum = 0;
   for (const { coefficient, symbols } of dimTerms(dim)) {
     let product = coefficient;
     for (const symbol of symbols) {
       const size = bindings[symbol];
-      if (size === undefined)
-        throw new RangeError(
-          `evaluateDim: '${symbol}' of '${dim}' has no value; bound are ${Object.keys(bindings).join(', ') || 'none'}`,
-        );
+      if (size === undefined) return undefined;
       product *= size;
     }
     sum += product;
@@ -147,21 +152,40 @@ export function evaluateDim(dim: Dim, bindings: DimBindings): number {
 
 /**
  * Extends `bindings` by what `dim` being `size` says about its symbols.
- * Only sizes of one symbol ('H', '32*H', 'H+2') say something; others are checked when all their symbols are known.
- * @throws RangeError when size and bindings contradict each other.
+ * A size linear in one symbol ('H', '32*H', 'H+2') tells the symbol; another one ('H*W') is bound as a whole until its
+ * symbols are known.
+ * @throws RangeError when size and bindings contradict each other, or no whole number fits.
  */
 export function bindDim(dim: Dim, size: number, bindings: Record<string, number>): void {
+  if (typeof dim === 'number') {
+    if (dim !== size) throw new RangeError(`an axis of size ${dim} got ${size}`);
+    return;
+  }
   const symbols = dimSymbols(dim);
   const [symbol] = symbols;
-  if (symbol !== undefined && symbols.length === 1 && bindings[symbol] === undefined) {
-    const terms = parse(dim);
-    const slope = terms.get(symbol);
-    if (slope !== undefined && terms.size <= 2) bindings[symbol] = (size - (terms.get('') ?? 0)) / slope;
+  const solution = symbol !== undefined && symbols.length === 1 ? solveDim(dim, symbol, size) : undefined;
+  if (symbol !== undefined && solution !== undefined && bindings[symbol] === undefined) {
+    if (!Number.isInteger(solution) || solution < 0) {
+      throw new RangeError(`an axis of size ${dim} got ${size}; ${symbol} would be ${solution}`);
+    }
+    bindings[symbol] = solution;
   }
-  if (symbols.every((name) => bindings[name] !== undefined) && evaluateDim(dim, bindings) !== size) {
-    const known = symbols.map((name) => `${name} = ${bindings[name]}`).join(', ');
-    throw new RangeError(`an axis of size ${dim}${known ? ` (${known})` : ''} got ${size}`);
+  const expected = evaluateTerms(dim, bindings) ?? bindings[dim];
+  if (expected === undefined) {
+    bindings[dim] = size;
+  } else if (expected !== size) {
+    const names = symbols.filter((name) => bindings[name] !== undefined);
+    const known = names.map((name) => `${name} = ${bindings[name]}`).join(', ') || `${expected} elsewhere`;
+    throw new RangeError(`an axis of size ${dim} (${known}) got ${size}`);
   }
+}
+
+/** What `symbol`, the only one of `dim`, must be for it to be `size`; nothing when `dim` is not linear in it. */
+function solveDim(dim: Dim, symbol: string, size: number): number | undefined {
+  const terms = parse(dim);
+  const slope = terms.get(symbol);
+  const linear = [...terms.keys()].every((key) => key === '' || key === symbol);
+  return slope && linear ? (size - (terms.get('') ?? 0)) / slope : undefined;
 }
 
 /** '[B, 32, H, W]'. */

@@ -1,4 +1,4 @@
-import { type DimBindings, evaluateDim, bindDim, formatShape } from './dim.ts';
+import { bindDim, type DimBindings, evaluateDim, formatShape, type Shape } from './dim.ts';
 import { ancestors } from './gradients.ts';
 import type { Tensor } from './tensor.ts';
 import type { Node, Value } from './value.ts';
@@ -60,23 +60,28 @@ export function bindInputs(graph: Graph, feeds: Readonly<Record<string, Tensor>>
         `input '${name}' is ${feed.dtype} ${formatShape(feed.shape)}; a ${dtype} ${formatShape(shape)} is expected`,
       );
     }
-    for (const [axis, dim] of shape.entries()) {
-      try {
-        bindDim(dim, feed.shape[axis] ?? 0, bindings);
-      } catch (error) {
-        throw new RangeError(
-          `input '${name}' ${formatShape(shape)}: ${error instanceof Error ? error.message : error}`,
-        );
-      }
-    }
+    bindShape(name, shape, feed.shape, bindings);
   }
   for (const name of Object.keys(feeds)) {
-    if (!graph.inputs.has(name))
-      throw new RangeError(
-        `'${name}' is fed, but the graph has the inputs ${[...graph.inputs.keys()].join(', ')} only`,
-      );
+    if (!graph.inputs.has(name)) {
+      const known = [...graph.inputs.keys()].join(', ') || 'none';
+      throw new RangeError(`'${name}' is fed and is no input of the graph; its inputs are: ${known}`);
+    }
   }
+  // Once more: a size such as H*W may stand on an input that comes before those that say what H and W are.
+  for (const [name, { shape }] of graph.inputs) bindShape(name, shape, feeds[name]?.shape ?? [], bindings);
   return bindings;
+}
+
+function bindShape(name: string, shape: Shape, sizes: readonly number[], bindings: Record<string, number>): void {
+  for (const [axis, dim] of shape.entries()) {
+    try {
+      bindDim(dim, sizes[axis] ?? 0, bindings);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new RangeError(`input '${name}' ${formatShape(shape)} is fed ${formatShape(sizes)}: ${error.message}`);
+    }
+  }
 }
 
 /** The concrete shape of a value under bindings. */

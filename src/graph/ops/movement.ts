@@ -196,7 +196,7 @@ export function repeatInterleave(x: Value, axis: number, times: number): Value {
   );
 }
 
-/** The mean of each run of `size` neighbours along `axis`; undoes repeatInterleave. */
+/** The sum of each run of `size` neighbours along `axis`: the gradient of repeatInterleave. */
 export function sumGroups(x: Value, axis: number, size: number): Value {
   const normal = normalizeAxis('sumGroups', axis, x.shape.length);
   const dim = x.shape[normal];

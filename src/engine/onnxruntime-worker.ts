@@ -88,23 +88,27 @@ async function answer(request: Request): Promise<Record<string, PlainTensor> | u
   }
 }
 
+/** Hands the outputs' memory over with the reply, without a copy. */
+function send(reply: Reply): void {
+  const buffers = Object.values(reply.outputs ?? {}).flatMap(({ data: { buffer } }) =>
+    buffer instanceof ArrayBuffer ? [buffer] : [],
+  );
+  parentPort?.postMessage(reply, [...new Set(buffers)]);
+}
+
+async function handle({ id, request }: Envelope, before: Promise<void>): Promise<void> {
+  await before;
+  try {
+    const outputs = await answer(request);
+    send(outputs ? { id, outputs } : { id });
+  } catch (error) {
+    send({ id, error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
 // One request after the other, in the order they came.
 let turn = Promise.resolve();
 
-parentPort?.on('message', ({ id, request }: Envelope) => {
-  turn = turn.then(async () => {
-    let reply: Reply;
-    try {
-      const outputs = await answer(request);
-      reply = outputs ? { id, outputs } : { id };
-    } catch (error) {
-      reply = { id, error: error instanceof Error ? error.message : String(error) };
-    }
-    const buffers = new Set(
-      Object.values(reply.outputs ?? {}).flatMap(({ data }) =>
-        data.buffer instanceof ArrayBuffer ? [data.buffer] : [],
-      ),
-    );
-    parentPort?.postMessage(reply, [...buffers]);
-  });
+parentPort?.on('message', (envelope: Envelope) => {
+  turn = handle(envelope, turn);
 });

@@ -3,13 +3,14 @@ import { availableParallelism } from 'node:os';
 import { dirname, relative, sep } from 'node:path';
 
 import { UserError } from '../errors.ts';
-import { formatShape } from '../graph/dim.ts';
 import { bindInputs, type Graph } from '../graph/graph.ts';
+import type { OnnxDialect } from '../graph/onnx/emitter.ts';
 import { serialize } from '../graph/onnx/serialize.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { isTensorLocation, type TensorLocation, type Weights } from '../io/safetensors.ts';
+import { isTensorLocation, type Weights } from '../io/safetensors.ts';
 import type { CompileOptions, Engine, Executable } from './engine.ts';
-import type { Reply, Request } from './onnxruntime-messages.ts';
+import { findWeight } from './find-weight.ts';
+import type { PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
 import { startWorker } from './start-worker.ts';
 
 /** Settings of the onnxruntime engine. */
@@ -18,12 +19,15 @@ export interface OnnxruntimeOptions {
   readonly provider?: 'cpu' | 'cuda' | 'webgpu' | 'dml' | 'coreml';
   /** Threads of a matrix product. @default the number of cores */
   readonly threads?: number;
+  /** What the provider's kernels speak. @default com.microsoft's ops on 'cpu' and 'cuda' */
+  readonly dialect?: OnnxDialect;
 }
 
 /** Starts onnxruntime in a worker thread, so that the caller's event loop stays free while it computes. */
 export function createOnnxruntimeEngine({
   provider = 'cpu',
   threads = availableParallelism(),
+  dialect = { contribOps: provider === 'cpu' || provider === 'cuda' },
 }: OnnxruntimeOptions = {}): Engine {
   const worker = startWorker('onnxruntime-worker');
   // The process may end while the engine idles.
@@ -38,8 +42,8 @@ export function createOnnxruntimeEngine({
   let gone: Error | undefined;
 
   function fail(error: Error): void {
-    gone = error;
-    for (const { reject } of waiting.values()) reject(error);
+    gone ??= error;
+    for (const { reject } of waiting.values()) reject(gone);
     waiting.clear();
   }
   worker.on('error', fail);
@@ -55,10 +59,10 @@ export function createOnnxruntimeEngine({
   function ask(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
     if (gone) return Promise.reject(gone);
     const id = requests++;
-    worker.ref();
     return new Promise((resolve, reject) => {
-      waiting.set(id, { resolve, reject });
       worker.postMessage({ id, request }, transfer);
+      worker.ref();
+      waiting.set(id, { resolve, reject });
     });
   }
 
@@ -68,19 +72,23 @@ export function createOnnxruntimeEngine({
     { recomputes = false }: CompileOptions = {},
   ): Promise<Executable> {
     const { folder, locate } = await placeWeights(graph, weights);
-    const model = serialize(graph, {
-      dialect: { contribOps: provider === 'cpu' || provider === 'cuda' },
-      weight: locate,
-    });
+    // Copied, since a buffer that comes out of Node's pool cannot be handed over.
+    const model = new Uint8Array(serialize(graph, { dialect, weight: locate }));
     const session = sessions++;
-    await ask({ kind: 'compile', session, model, folder, provider, threads, recomputes });
+    await ask({ kind: 'compile', session, model, folder, provider, threads, recomputes }, [model.buffer]);
+    let disposed = false;
     return {
       async run(feeds) {
+        if (disposed) throw new Error('the graph was disposed of and cannot run again');
         bindInputs(graph, feeds);
-        const { outputs = {} } = await ask({ kind: 'run', session, feeds });
+        const copies = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, copyOf(feed)]));
+        const transfer = Object.values(copies).map(({ data }) => data.buffer as ArrayBuffer); // slice() makes no other
+        const { outputs = {} } = await ask({ kind: 'run', session, feeds: copies }, transfer);
         return { ...outputs };
       },
       async dispose() {
+        if (disposed || gone) return;
+        disposed = true;
         await ask({ kind: 'dispose', session });
       },
     };
@@ -94,6 +102,11 @@ export function createOnnxruntimeEngine({
       await worker.terminate();
     },
   };
+}
+
+/** A copy to hand over: the caller keeps the tensor, and a view does not drag its whole buffer along. */
+function copyOf({ dtype, shape, data }: Tensor): PlainTensor {
+  return { dtype, shape, data: data.slice() };
 }
 
 type Located = ReturnType<Parameters<typeof serialize>[1]['weight']>;
@@ -116,7 +129,8 @@ async function placeWeights(
   return {
     folder,
     locate(name) {
-      const source = found.get(name) ?? findWeight(graph, weights, name);
+      const source = found.get(name);
+      if (!source) throw new RangeError(`onnxruntime: the graph has no weight ${name}`);
       if (!isTensorLocation(source)) return source;
       const location = relative(folder, paths.get(source.path) ?? source.path)
         .split(sep)
@@ -124,22 +138,6 @@ async function placeWeights(
       return { location, offset: source.offset, length: source.byteLength };
     },
   };
-}
-
-function findWeight(graph: Graph, weights: Weights, name: string): TensorLocation | Tensor {
-  const value = graph.weights.get(name);
-  const source = weights.get(name);
-  if (!source)
-    throw new UserError(`The weight ${name} is missing; the model's files are incomplete or of another model.`);
-  const elements = (shape: readonly (number | string)[]): number =>
-    shape.reduce<number>((product, size) => product * Number(size), 1);
-  if (value && (source.dtype !== value.dtype || elements(source.shape) !== elements(value.shape))) {
-    const where = isTensorLocation(source) ? ` in ${source.path}` : '';
-    throw new UserError(
-      `The weight ${name}${where} is ${source.dtype} ${formatShape(source.shape)}, and ${value.dtype} ${formatShape(value.shape)} is expected; the file is of another model.`,
-    );
-  }
-  return source;
 }
 
 function commonFolder(paths: readonly string[]): string {

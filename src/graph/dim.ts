@@ -150,6 +150,14 @@ function evaluateTerms(dim: string, bindings: DimBindings): number | undefined {
   return sum;
 }
 
+/** Slope and offset of a size that is linear in `symbol` and holds no other; nothing for one that is not. */
+export function linearIn(dim: Dim, symbol: string): { readonly slope: number; readonly offset: number } | undefined {
+  const terms = parse(dim);
+  const slope = terms.get(symbol);
+  const only = [...terms.keys()].every((key) => key === '' || key === symbol);
+  return slope && only ? { slope, offset: terms.get('') ?? 0 } : undefined;
+}
+
 /**
  * Extends `bindings` by what `dim` being `size` says about its symbols.
  * A size linear in one symbol ('H', '32*H', 'H+2') tells the symbol; another one ('H*W') is bound as a whole until its
@@ -163,8 +171,9 @@ export function bindDim(dim: Dim, size: number, bindings: Record<string, number>
   }
   const symbols = dimSymbols(dim);
   const [symbol] = symbols;
-  const solution = symbol !== undefined && symbols.length === 1 ? solveDim(dim, symbol, size) : undefined;
-  if (symbol !== undefined && solution !== undefined && bindings[symbol] === undefined) {
+  const linear = symbol === undefined ? undefined : linearIn(dim, symbol);
+  if (symbol !== undefined && linear && bindings[symbol] === undefined) {
+    const solution = (size - linear.offset) / linear.slope;
     if (!Number.isInteger(solution) || solution < 0) {
       throw new RangeError(`an axis of size ${dim} got ${size}; ${symbol} would be ${solution}`);
     }
@@ -178,14 +187,6 @@ export function bindDim(dim: Dim, size: number, bindings: Record<string, number>
     const known = names.map((name) => `${name} = ${bindings[name]}`).join(', ') || `${expected} elsewhere`;
     throw new RangeError(`an axis of size ${dim} (${known}) got ${size}`);
   }
-}
-
-/** What `symbol`, the only one of `dim`, must be for it to be `size`; nothing when `dim` is not linear in it. */
-function solveDim(dim: Dim, symbol: string, size: number): number | undefined {
-  const terms = parse(dim);
-  const slope = terms.get(symbol);
-  const linear = [...terms.keys()].every((key) => key === '' || key === symbol);
-  return slope && linear ? (size - (terms.get('') ?? 0)) / slope : undefined;
 }
 
 /** '[B, 32, H, W]'. */

@@ -16,7 +16,7 @@ export interface Graph {
 
 /**
  * Collects what `outputs` are computed from.
- * @throws RangeError when two inputs or weights share a name but not a type.
+ * @throws RangeError when two inputs or weights share a name but not a type, or what differs shares a name.
  */
 export function createGraph(outputs: Readonly<Record<string, Value>>): Graph {
   const inputs = new Map<string, Value>();
@@ -35,6 +35,15 @@ export function createGraph(outputs: Readonly<Record<string, Value>>): Graph {
       );
     }
     if (!known) names.set(leaf.name, value);
+  }
+  for (const name of weights.keys()) {
+    if (inputs.has(name)) throw new RangeError(`createGraph: ${name} is both an input and a weight; rename the input`);
+  }
+  for (const [name, { node }] of Object.entries(outputs)) {
+    const isLeaf = node.leaf && 'name' in node.leaf && node.leaf.name === name;
+    if ((inputs.has(name) || weights.has(name)) && !isLeaf) {
+      throw new RangeError(`createGraph: the output ${name} is named as an input or weight is; rename it`);
+    }
   }
   const isWeightCast = ({ op, inputs: [source] }: Node): boolean =>
     op === 'cast' && source?.node.leaf?.kind === 'weight';

@@ -1,4 +1,4 @@
-import { dimTerms, type Shape } from '../dim.ts';
+import { dimTerms, linearIn, type Shape } from '../dim.ts';
 import type { Graph } from '../graph.ts';
 import { onnxType } from '../ops/elementwise.ts';
 import { tensor, tensorBytes, type Tensor } from '../tensor.ts';
@@ -26,6 +26,9 @@ const INT = 2;
 const STRING = 3;
 const INTS = 7;
 const EXTERNAL = 1; // TensorProto.DataLocation
+
+// Begins the names given here, so that no input, weight or output is called the same.
+const RESERVED = '%';
 
 // The newest operator set whose CPU kernels of all our ops are in onnxruntime: Gelu came with 20.
 const OPSET = 20;
@@ -61,12 +64,12 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     name(value) {
       let name = names.get(value);
       if (name === undefined) {
-        name = `v${names.size}`;
+        name = `${RESERVED}v${names.size}`;
         names.set(value, name);
       }
       return name;
     },
-    temporary: () => `t${temporaries++}`,
+    temporary: () => `${RESERVED}t${temporaries++}`,
     node(opType, input, output, attributes = {}, domain = '') {
       nodes.push({
         opType,
@@ -81,7 +84,7 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
       const key = value.data.length <= 4096 ? `${value.dtype}[${value.shape.join()}]${value.data.join()}` : undefined;
       const known = key === undefined ? undefined : stored.get(key);
       if (known !== undefined) return known;
-      const name = `c${stored.size}_${initializers.length}`;
+      const name = `${RESERVED}c${initializers.length}`;
       constantNamed(name, value);
       if (key !== undefined) stored.set(key, name);
       return name;
@@ -123,7 +126,7 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     return undefined;
   }
 
-  function combine(opType: 'Mul' | 'Add' | 'Div', parts: readonly string[]): string {
+  function combine(opType: 'Mul' | 'Add' | 'Sub' | 'Div', parts: readonly string[]): string {
     return parts.reduce((left, right) => {
       const out = emit.temporary();
       emit.node(opType, [left, right], [out]);
@@ -144,14 +147,15 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     return combine('Add', products);
   }
 
-  /** A symbol that stands alone on no input is found through a multiple of it, as H through the 32*H of an image. */
+  /** A symbol that stands alone on no input is found through a size linear in it, as H through the 32*H of an image. */
   function sizeOfSymbol(symbol: string): string {
     for (const value of graph.inputs.values()) {
       for (const dim of value.shape) {
-        const [term, ...more] = dimTerms(dim);
-        if (more.length > 0 || term?.symbols.length !== 1 || term.symbols[0] !== symbol || typeof dim === 'number')
-          continue;
-        return combine('Div', [emit.size(dim), emit.int64([term.coefficient])]);
+        const linear = linearIn(dim, symbol);
+        if (!linear) continue;
+        const multiple =
+          linear.offset === 0 ? emit.size(dim) : combine('Sub', [emit.size(dim), emit.int64([linear.offset])]);
+        return linear.slope === 1 ? multiple : combine('Div', [multiple, emit.int64([linear.slope])]);
       }
     }
     throw new RangeError(`serialize: the size '${symbol}' is on no axis of an input`);

@@ -1,6 +1,6 @@
 import { equalShapes } from '../dim.ts';
 import { defineOp, outputOf, type Value } from '../value.ts';
-import { add, cast, floor, greater, mul, sigmoid, sub, tanh } from './elementwise.ts';
+import { add, cast, erf, floor, greater, mul, sigmoid, sub, tanh } from './elementwise.ts';
 
 const siluOp = defineOp<readonly [x: Value], undefined>({
   name: 'silu',
@@ -27,6 +27,11 @@ const siluOp = defineOp<readonly [x: Value], undefined>({
 /** x sigmoid(x), also called swish. */
 export function silu(x: Value): Value {
   return outputOf(siluOp([x], undefined));
+}
+
+/** GELU: x/2 (1 + erf(x / sqrt(2))). onnxruntime makes one pass of it. */
+export function gelu(x: Value): Value {
+  return mul(mul(x, 0.5), add(1, erf(mul(x, Math.SQRT1_2))));
 }
 
 const rate = Math.sqrt(2 / Math.PI);

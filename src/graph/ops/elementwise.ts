@@ -162,6 +162,14 @@ export const tanh = unary({
   dx: (dy, _, y) => mul(dy, sub(1, mul(y, y))),
 });
 
+/** The error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. */
+export const erf = unary({
+  name: 'erf',
+  onnxType: 'Erf',
+  tfjs: (tf, x) => tf.erf(x),
+  dx: (dy, x) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
+});
+
 /** 1 / (1 + e^-x). */
 export const sigmoid = unary({
   name: 'sigmoid',

@@ -1,0 +1,101 @@
+import { UserError } from '../errors.ts';
+import type { SanaModule } from '../models/sana-transformer-config.ts';
+
+/** How an adapter is built; names and meanings are peft's LoraConfig's. */
+export interface AdapterConfig {
+  readonly type: 'lora' | 'dora';
+  readonly rank: number;
+  readonly alpha: number;
+  /** Ranks of modules whose names end in a key. */
+  readonly rankPattern: Readonly<Record<string, number>>;
+  readonly alphaPattern: Readonly<Record<string, number>>;
+  /** Names, or the ends of names after a dot, of the modules to adapt. */
+  readonly targetModules: readonly string[];
+  /** Divides alpha by the root of the rank instead of the rank (arXiv 2312.03732). */
+  readonly rslora: boolean;
+  /** Share of a module's inputs that its adapter does not see in a training step. */
+  readonly dropout: number;
+}
+
+/** One module's share of an adapter. */
+export interface AdaptedModule extends SanaModule {
+  readonly rank: number;
+  readonly alpha: number;
+  /** What B A is multiplied by. */
+  readonly scale: number;
+  readonly dora: boolean;
+  readonly dropout: number;
+}
+
+/** The adapted modules by name, first layer to last. */
+export type AdaptedModules = ReadonlyMap<string, AdaptedModule>;
+
+function endsIn(name: string, key: string): boolean {
+  return name === key || name.endsWith(`.${key}`);
+}
+
+/** The entry of the first pattern that a module's name matches; as in peft a key is a regular expression for its end. */
+export function patternValue(pattern: Readonly<Record<string, number>>, name: string): number | undefined {
+  for (const [key, value] of Object.entries(pattern)) {
+    if (endsIn(name, key)) return value;
+    // Keys with wildcards are matched in linear time: each '.*' or '\d+' spans any run, and nothing else is special.
+    if (matchesWildcards(name, key)) return value;
+  }
+  return undefined;
+}
+
+/** Whether a name, or its end after a dot, matches a key in which '.*' stands for anything and '\d+' for a number. */
+function matchesWildcards(name: string, key: string): boolean {
+  if (!/\.\*|\\d\+/.test(key)) return false;
+  const source = key
+    .split(/(\.\*|\\d\+|\\\.|\^|\$)/)
+    .map((part) => (part === '.*' ? '.*' : part === '\\d+' ? '\\d+' : part === '^' || part === '$' ? '' : part === '\\.' ? '\\.' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .join('');
+  return new RegExp(`^(?:.*\\.)?${source}$`).test(name);
+}
+
+/** What B A is multiplied by: alpha / rank, or alpha / sqrt(rank) for rank-stabilised LoRA. */
+export function adapterScale(alpha: number, rank: number, rslora: boolean): number {
+  return alpha / (rslora ? Math.sqrt(rank) : rank);
+}
+
+/**
+ * The modules that a config adapts, with each one's rank and scale.
+ * @throws UserError naming targets that match no module, or a rank below 1
+ */
+export function adaptedModules(modules: ReadonlyMap<string, SanaModule>, config: AdapterConfig): AdaptedModules {
+  const unused = config.targetModules.filter((target) => ![...modules.keys()].some((name) => endsIn(name, target)));
+  if (unused.length > 0 || config.targetModules.length === 0) {
+    throw new UserError(
+      `lora.target_modules ${unused.length > 0 ? `has ${unused.join(', ')}, which the model has not` : 'is empty'}; use some of to_q, to_k, to_v, to_out.0, conv_inverted, conv_point.`,
+    );
+  }
+  const adapted = new Map<string, AdaptedModule>();
+  for (const [name, module] of modules) {
+    if (!config.targetModules.some((target) => endsIn(name, target))) continue;
+    const rank = patternValue(config.rankPattern, name) ?? config.rank;
+    const alpha = patternValue(config.alphaPattern, name) ?? config.alpha;
+    if (!Number.isInteger(rank) || rank < 1) {
+      throw new UserError(`The rank of ${name} is ${rank}; use a whole number from 1 (4 to 64 are usual).`);
+    }
+    const scale = adapterScale(alpha, rank, config.rslora);
+    adapted.set(name, { ...module, rank, alpha, scale, dora: config.type === 'dora', dropout: config.dropout });
+  }
+  return adapted;
+}
+
+/** The name of one of a module's adapter tensors in diffusers' adapter file. */
+export function parameterName(module: string, part: 'lora_A' | 'lora_B' | 'lora_magnitude_vector'): string {
+  return `transformer.${module}.${part}${part === 'lora_magnitude_vector' ? '' : '.weight'}`;
+}
+
+/** Shapes of a module's adapter tensors in the file: convolutions have their kernel's axes. */
+export function parameterShapes(module: string, { inFeatures, outFeatures, kernel, rank, dora }: AdaptedModule): ReadonlyMap<string, readonly number[]> {
+  const conv = kernel !== undefined;
+  const shapes = new Map<string, readonly number[]>([
+    [parameterName(module, 'lora_A'), conv ? [rank, inFeatures, kernel, kernel] : [rank, inFeatures]],
+    [parameterName(module, 'lora_B'), conv ? [outFeatures, rank, 1, 1] : [outFeatures, rank]],
+  ]);
+  if (dora) shapes.set(parameterName(module, 'lora_magnitude_vector'), conv ? [1, outFeatures, 1, 1] : [outFeatures]);
+  return shapes;
+}

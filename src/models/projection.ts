@@ -1,0 +1,37 @@
+import { reshape } from '../graph/ops/broadcast.ts';
+import { add } from '../graph/ops/elementwise.ts';
+import { matMul } from '../graph/ops/matmul.ts';
+import type { Value } from '../graph/value.ts';
+
+/**
+ * Where a value keeps its channels: 'rows' is [B, N, C], a token a row; 'columns' is [B, C, N], a token a column,
+ * which is also [B, C, H, W] or [B, heads, C / heads, N] without moving anything. A product can turn one into the
+ * other at no cost, so that the model needs no transposes.
+ */
+export type Layout = 'rows' | 'columns';
+
+/** A linear map over channels, before its bias. */
+export interface Projection {
+  /** Its name in the checkpoint, such as transformer_blocks.0.attn1.to_q. */
+  readonly module: string;
+  readonly x: Value;
+  readonly from: Layout;
+  /** [out, in] */
+  readonly kernel: Value;
+  readonly y: Value;
+  readonly to: Layout;
+}
+
+/** What an adapter makes of a projection's result: y itself where it adapts nothing. */
+export type Adapt = (projection: Projection) => Value;
+
+/** x W^T over the channels. x [B, N, in] or [B, in, N], kernel [out, in] -> [B, N, out] or [B, out, N]. */
+export function project(x: Value, from: Layout, kernel: Value, to: Layout): Value {
+  if (to === 'rows') return matMul(x, kernel, { transA: from === 'columns', transB: true });
+  return matMul(kernel, x, { transB: from === 'rows' });
+}
+
+/** Adds a bias [C] along the channels. */
+export function addBias(x: Value, bias: Value, layout: Layout): Value {
+  return add(x, layout === 'rows' ? bias : reshape(bias, [-1, 1]));
+}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-STATE = Path(os.environ.get("PICO_STATE", Path(__file__).resolve().parents[2] / ".pico-state"))
+STATE = Path(os.environ.get("PICO_STATE", Path(__file__).resolve().parents[2] / ".cache" / "pico"))
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_STEP_S = 20.0  # a longer step means that the process was paused; the pause is not training
 

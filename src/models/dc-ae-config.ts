@@ -5,20 +5,25 @@ import { UserError } from '../errors.ts';
 const count = z.int().positive();
 const kernelSize = count.refine((size) => size % 2 === 1, { error: 'expected an odd kernel size' });
 const blockType = z.enum(['ResBlock', 'EfficientViTBlock']);
-const normType = z.enum(['rms_norm', 'batch_norm'], {
-  // diffusers builds such a model too, but its LayerNorm then runs along the width of the picture.
-  error: ({ input }) => (input === 'layer_norm' ? 'layer_norm is refused, since diffusers cannot run it either' : undefined),
-});
+const normType = z.enum(['rms_norm', 'batch_norm']);
 // diffusers' get_activation takes any case.
 const actFn = z.string().toLowerCase().pipe(z.enum(['silu', 'swish', 'relu', 'gelu', 'mish']));
+
+
+/** Says what a setting may be that is one value for all stages or a list; `z.union` by itself says nothing. */
+const oneOf = (values: string): { error: string } => ({ error: `expected ${values}, or a list with one for each stage` });
+const blockTypes = z.union([blockType, z.array(blockType)], oneOf('ResBlock or EfficientViTBlock'));
+// diffusers also builds layer_norm, but along the width of the picture, where it fails at nearly every size.
+const normTypes = z.union([normType, z.array(normType)], oneOf('rms_norm or batch_norm'));
+const actFns = z.union([actFn, z.array(actFn.nullable())], oneOf('silu, swish, relu, gelu or mish'));
 
 // Fields and defaults of diffusers' AutoencoderDC.__init__ (models/autoencoders/autoencoder_dc.py, 0.42).
 const schema = z.strictObject({
   in_channels: count.default(3),
   latent_channels: count.default(32),
   attention_head_dim: count.default(32),
-  encoder_block_types: z.union([blockType, z.array(blockType)]).default('ResBlock'),
-  decoder_block_types: z.union([blockType, z.array(blockType)]).default('ResBlock'),
+  encoder_block_types: blockTypes.default('ResBlock'),
+  decoder_block_types: blockTypes.default('ResBlock'),
   encoder_block_out_channels: z.array(count).default([128, 256, 512, 512, 1024, 1024]),
   decoder_block_out_channels: z.array(count).default([128, 256, 512, 512, 1024, 1024]),
   encoder_layers_per_block: z.array(z.int().nonnegative()).default([2, 2, 2, 3, 3, 3]),
@@ -28,8 +33,8 @@ const schema = z.strictObject({
   upsample_block_type: z.enum(['pixel_shuffle', 'interpolate']).default('pixel_shuffle'),
   // Published configs write 'conv', diffusers' own say 'Conv'.
   downsample_block_type: z.enum(['pixel_unshuffle', 'conv', 'Conv']).default('pixel_unshuffle'),
-  decoder_norm_types: z.union([normType, z.array(normType)]).default('rms_norm'),
-  decoder_act_fns: z.union([actFn, z.array(actFn.nullable())]).default('silu'),
+  decoder_norm_types: normTypes.default('rms_norm'),
+  decoder_act_fns: actFns.default('silu'),
   encoder_out_shortcut: z.boolean().default(true),
   decoder_in_shortcut: z.boolean().default(true),
   decoder_conv_act_fn: actFn.default('relu'),

@@ -75,11 +75,17 @@ export async function* streamEncodedPrompts(
 ): AsyncGenerator<EncodedPrompt & { readonly index: number }> {
   const prepared = prompts.map((entry) => {
     const one = typeof entry === 'string' ? { prompt: entry, chi } : entry;
-    const { text, inputIds, attentionMask, select, truncated } = preparePrompt({ ...one, tokenizer, maxSequenceLength });
+    const { text, inputIds, attentionMask, select, truncated } = preparePrompt({
+      ...one,
+      tokenizer,
+      maxSequenceLength,
+    });
     // Padding is on the right and the model is causal: without it the tokens' states are the same.
     const tokens = inputIds.filter((_, position) => attentionMask[position] === 1);
     if (tokens.length === 0) {
-      throw new UserError(`The tokenizer makes no token of ${JSON.stringify(text)}; use Gemma's, which begins with BOS.`);
+      throw new UserError(
+        `The tokenizer makes no token of ${JSON.stringify(text)}; use Gemma's, which begins with BOS.`,
+      );
     }
     return { text, truncated, inputIds: tokens, positions: select.filter((position) => position < tokens.length) };
   });

@@ -82,7 +82,12 @@ export function gemma2LayerTensors(config: Gemma2Config): ReadonlyMap<string, re
   const queries = config.num_attention_heads * headDim;
   const keys = config.num_key_value_heads * headDim;
   const shapes = new Map<string, readonly number[]>();
-  const norms = ['input_layernorm', 'post_attention_layernorm', 'pre_feedforward_layernorm', 'post_feedforward_layernorm'];
+  const norms = [
+    'input_layernorm',
+    'post_attention_layernorm',
+    'pre_feedforward_layernorm',
+    'post_feedforward_layernorm',
+  ];
   for (const name of norms) shapes.set(`${name}.weight`, [d]);
   const projections: readonly (readonly [name: string, out: number, inner: number])[] = [
     ['q_proj', queries, d],

@@ -54,7 +54,10 @@ export async function* gemma2HiddenStates(
   { signal, onProgress, rowsPerRun = 1024, rowsPerPass = 16_384 }: Gemma2RunOptions = {},
 ): AsyncGenerator<Gemma2Result> {
   checkTokens(model, requests);
-  const trees = packTokenTrees(requests.map(({ inputIds }) => inputIds), rowsPerRun);
+  const trees = packTokenTrees(
+    requests.map(({ inputIds }) => inputIds),
+    rowsPerRun,
+  );
   const layers = model.config.num_hidden_layers;
   const total = layers * trees.reduce((sum, { tokens }) => sum + tokens.length, 0);
   let done = 0;
@@ -160,7 +163,11 @@ async function embed(model: Gemma2, tokens: readonly number[]): Promise<Float32A
   // transformers rounds the factor to the dtype of the weights, as the model was trained (huggingface/transformers#29402).
   const root = Float32Array.of(Math.sqrt(d));
   const [factor = 1] = table.dtype === 'float32' ? root : toFloat32(fromFloat32(stored(table), [1], root));
-  const states = gatherRows(embeddings, tokens.map((token) => rowOf.get(token) ?? -1), d).data.map((x) => x * factor);
+  const states = gatherRows(
+    embeddings,
+    tokens.map((token) => rowOf.get(token) ?? -1),
+    d,
+  ).data.map((x) => x * factor);
   return finiteStates(float32([tokens.length, d], states), model, `${prefix}embed_tokens.`);
 }
 
@@ -194,16 +201,14 @@ function weightsUnder(weights: Weights, prefix: string, names: Iterable<string>)
  * The states that a graph gave. Weights with a NaN make NaN of every state, so that the weights themselves, gigabytes,
  * are read for a NaN only when there is one here.
  */
-async function finiteStates(
-  output: Tensor | undefined,
-  { weights }: Gemma2,
-  prefix: string,
-): Promise<Float32Array> {
+async function finiteStates(output: Tensor | undefined, { weights }: Gemma2, prefix: string): Promise<Float32Array> {
   if (!output) throw new RangeError('gemma2HiddenStates: a graph without output');
   const states = toFloat32(output);
   if (!states.every(Number.isFinite)) {
     await assertFinite(new Map([...weights].filter(([name]) => name.startsWith(prefix))));
-    throw new UserError(`The text encoder's hidden states overflow at ${prefix.slice(0, -1)}; its weights are damaged; download it again.`);
+    throw new UserError(
+      `The text encoder's hidden states overflow at ${prefix.slice(0, -1)}; its weights are damaged; download it again.`,
+    );
   }
   return states;
 }

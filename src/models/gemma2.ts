@@ -10,7 +10,7 @@ import { checkClass, openCheckpoint } from '../io/checkpoint.ts';
 import type { Weights } from '../io/safetensors.ts';
 import { checkNoUnknownTensors, takeTensor } from '../io/take-tensor.ts';
 import { type Gemma2Config, gemma2LayerTensors, parseGemma2Config } from './gemma2-config.ts';
-import { addBias, project } from './projection.ts';
+import { project } from './projection.ts';
 import type { WeightReader } from './weights.ts';
 
 // Shape letters: N tokens, D hidden_size, I intermediate_size, h head_dim, K key-value heads, G query heads per
@@ -86,7 +86,7 @@ function attention(config: Gemma2Config, read: WeightReader, x: Value): Value {
   // repeated. [N, D] -> [K, G, h, N]
   const headsOf = (name: string, count: number): Value => {
     const y = project(x, 'rows', read(`self_attn.${name}.weight`, [count * h, d]), 'columns');
-    const biased = config.attention_bias ? addBias(y, read(`self_attn.${name}.bias`, [count * h]), 'columns') : y;
+    const biased = config.attention_bias ? add(y, read(`self_attn.${name}.bias`, [count * h], [count * h, 1])) : y;
     return reshape(biased, [k, count / k, h, 'N']);
   };
   const queries = rotate(headsOf('q_proj', heads), cos, sin, h);
@@ -101,7 +101,7 @@ function attention(config: Gemma2Config, read: WeightReader, x: Value): Value {
 
   const context = reshape(matMul(values, probabilities, { transB: true }), [heads * h, 'N']);
   const y = project(context, 'columns', read('self_attn.o_proj.weight', [d, heads * h]), 'rows');
-  return config.attention_bias ? addBias(y, read('self_attn.o_proj.bias', [d]), 'rows') : y;
+  return config.attention_bias ? add(y, read('self_attn.o_proj.bias', [d])) : y;
 }
 
 /** GeGLU: W_down (gelu(W_gate x) * W_up x). x [N, D] -> [N, D] */

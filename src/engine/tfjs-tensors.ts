@@ -1,25 +1,8 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 
+import { tfjsType } from '../graph/ops/elementwise.ts';
 import { type DType, fromFloat32, tensor as makeTensor, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import type { Tfjs } from '../graph/value.ts';
-
-/** The dtype that TensorFlow.js keeps `dtype` as: it has three. */
-export function tfjsType(dtype: DType): 'float32' | 'int32' | 'bool' {
-  switch (dtype) {
-    case 'float64':
-    case 'float32':
-    case 'float16':
-    case 'bfloat16':
-      return 'float32';
-    case 'int64':
-    case 'int32':
-    case 'int8':
-    case 'uint8':
-      return 'int32';
-    case 'bool':
-      return 'bool';
-  }
-}
 
 /** A tensor as TensorFlow.js has it, in `shape`, over memory of its own. */
 export function toTfjs(tf: Tfjs, value: Tensor, shape: readonly number[] = value.shape): tfjs.Tensor {

@@ -95,10 +95,22 @@ export interface Node {
 
 let nodes = 0;
 
-/** Makes the function that applies an op to values. */
+const defined = new Map<string, { readonly differentiable: boolean }>();
+
+/** Every op that the modules loaded so far define, by name; a test sees to it that none goes untested. */
+export function definedOps(): ReadonlyMap<string, { readonly differentiable: boolean }> {
+  return defined;
+}
+
+/**
+ * Makes the function that applies an op to values.
+ * @throws RangeError when another op has the name
+ */
 export function defineOp<I extends readonly (Value | undefined)[], A>(
   rules: OpRules<I, A>,
 ): (inputs: I, attributes: A) => Node {
+  if (defined.has(rules.name)) throw new RangeError(`defineOp: there are two ops named ${rules.name}`);
+  defined.set(rules.name, { differentiable: rules.gradient !== undefined });
   return function apply(inputs, attributes): Node {
     const { gradient } = rules;
     const given = inputs.filter((value) => value !== undefined);

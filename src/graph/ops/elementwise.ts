@@ -8,6 +8,24 @@ import { scalarTensor, sumTo } from './broadcast.ts';
 /** A value, or a number that stands for a scalar of the other operand's dtype. */
 export type Operand = Value | number;
 
+/** What TensorFlow.js keeps a dtype as: it has three, and the 16-bit floats are float32 there. */
+export function tfjsType(dtype: DType): 'float32' | 'int32' | 'bool' {
+  switch (dtype) {
+    case 'float64':
+    case 'float32':
+    case 'float16':
+    case 'bfloat16':
+      return 'float32';
+    case 'int64':
+    case 'int32':
+    case 'int8':
+    case 'uint8':
+      return 'int32';
+    case 'bool':
+      return 'bool';
+  }
+}
+
 /** A scalar constant. */
 export function scalar(value: number, dtype: DType = 'float32'): Value {
   return constant(scalarTensor(dtype, value));
@@ -212,11 +230,7 @@ const castOp = defineOp<readonly [x: Value], { readonly dtype: DType }>({
   gradient: ({ inputs: [x], dy }) => [cast(dy, x.dtype)],
   onnx: ({ attributes: { dtype }, emit, names, outputNames }) =>
     emit.node('Cast', names, outputNames, { to: onnxType(dtype) }),
-  tfjs({ tf, inputs: [x], attributes: { dtype } }) {
-    // TensorFlow.js has no 16-bit dtypes; its engine reads such weights as float32.
-    const type = dtype === 'bool' ? 'bool' : dtype === 'int32' || dtype === 'int64' ? 'int32' : 'float32';
-    return tf.cast(x, type);
-  },
+  tfjs: ({ tf, inputs: [x], attributes: { dtype } }) => tf.cast(x, tfjsType(dtype)),
 });
 
 /** `x` as another dtype; itself when it is that already. */

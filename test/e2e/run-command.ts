@@ -10,10 +10,14 @@ export interface CommandResult {
 
 const script = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
-/** Runs `sana-train ...args` without a terminal, as scripts and CI do. `nodeArgs` go to Node itself. */
-export function runCommand(args: readonly string[], nodeArgs: readonly string[] = []): Promise<CommandResult> {
+/** Runs `sana-train ...args` in the folder `cwd` without a terminal, as scripts and CI do. `nodeArgs` go to Node itself. */
+export function runCommand(
+  args: readonly string[],
+  nodeArgs: readonly string[] = [],
+  cwd = process.cwd(),
+): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...nodeArgs, script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...nodeArgs, script, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

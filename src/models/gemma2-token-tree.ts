@@ -109,7 +109,7 @@ export function treeMask({ parents }: TokenTree, type: Gemma2LayerType, slidingW
 }
 
 /**
- * Cosines and sines [headDim / 2, N] of the rotary angles position theta^(-2i / headDim), computed in float32 as
+ * Cosines and sines [N, 1, headDim / 2] of the rotary angles position theta^(-2i / headDim), computed in float32 as
  * transformers does.
  */
 export function rotaryAngles(
@@ -125,9 +125,9 @@ export function rotaryAngles(
     const frequency = Math.fround(1 / Math.fround(theta ** Math.fround((2 * i) / headDim)));
     for (let row = 0; row < n; row++) {
       const angle = Math.fround((positions[row] ?? 0) * frequency);
-      cos[i * n + row] = Math.cos(angle);
-      sin[i * n + row] = Math.sin(angle);
+      cos[row * half + i] = Math.cos(angle);
+      sin[row * half + i] = Math.sin(angle);
     }
   }
-  return { cos: float32([half, n], cos), sin: float32([half, n], sin) };
+  return { cos: float32([n, 1, half], cos), sin: float32([n, 1, half], sin) };
 }

@@ -1,16 +1,17 @@
+import { mulDims } from '../graph/dim.ts';
 import { createGraph, type Graph } from '../graph/graph.ts';
 import { geluTanh, softmax } from '../graph/ops/activation.ts';
 import { reshape } from '../graph/ops/broadcast.ts';
 import { add, mul, sub, tanh } from '../graph/ops/elementwise.ts';
 import { matMul } from '../graph/ops/matmul.ts';
-import { concat, slice } from '../graph/ops/movement.ts';
+import { concat, slice, transpose } from '../graph/ops/movement.ts';
 import { rmsNorm } from '../graph/ops/normalization.ts';
 import { input, type Value } from '../graph/value.ts';
 import { checkClass, openCheckpoint } from '../io/checkpoint.ts';
 import type { Weights } from '../io/safetensors.ts';
 import { checkNoUnknownTensors, takeTensor } from '../io/take-tensor.ts';
 import { type Gemma2Config, gemma2LayerTensors, parseGemma2Config } from './gemma2-config.ts';
-import { project } from './projection.ts';
+import { linear } from './linear.ts';
 import type { WeightReader } from './weights.ts';
 
 // Shape letters: N tokens, D hidden_size, I intermediate_size, h head_dim, K key-value heads, G query heads per
@@ -67,7 +68,7 @@ function norm(x: Value, scale: Value, eps: number): Value {
 
 /**
  * Rotary position embedding. Channels i and i + h/2 of a head are turned together by the angle p theta^(-2i/h).
- * x [K, G, h, N], cos and sin [h/2, N]
+ * x [N, heads, h], cos and sin [N, 1, h/2]
  */
 function rotate(x: Value, cos: Value, sin: Value, headDim: number): Value {
   const a = slice(x, 2, 0, headDim / 2);
@@ -78,42 +79,43 @@ function rotate(x: Value, cos: Value, sin: Value, headDim: number): Value {
 /** Grouped-query attention with soft-capped logits. x [N, D] -> [N, D] */
 function attention(config: Gemma2Config, read: WeightReader, x: Value): Value {
   const { hidden_size: d, head_dim: h, num_key_value_heads: k, num_attention_heads: heads } = config;
-  const cos = input('cos', [h / 2, 'N']);
-  const sin = input('sin', [h / 2, 'N']);
+  const g = heads / k;
+  const cos = input('cos', ['N', 1, h / 2]);
+  const sin = input('sin', ['N', 1, h / 2]);
   const mask = input('mask', ['N', 'N']);
 
-  // Tokens as columns: heads and their groups are axes of the products as they stand, and nothing is transposed or
-  // repeated. [N, D] -> [K, G, h, N]
-  const headsOf = (name: string, count: number): Value => {
-    const y = project(x, 'rows', read(`self_attn.${name}.weight`, [count * h, d]), 'columns');
-    const biased = config.attention_bias ? add(y, read(`self_attn.${name}.bias`, [count * h], [count * h, 1])) : y;
-    return reshape(biased, [k, count / k, h, 'N']);
+  const projection = (y: Value, name: string, inner: number, out: number): Value => {
+    const bias = config.attention_bias ? read(`self_attn.${name}.bias`, [out]) : undefined;
+    return linear(y, read(`self_attn.${name}.weight`, [out, inner]), bias);
   };
-  const queries = rotate(headsOf('q_proj', heads), cos, sin, h);
-  const keys = rotate(headsOf('k_proj', k), cos, sin, h); // [K, 1, h, N]
-  const values = headsOf('v_proj', k);
+  const headsOf = (name: string, count: number): Value => reshape(projection(x, name, d, count * h), ['N', count, h]);
+  // A group's queries stand below each other, so that they share a product with their keys, which are not repeated.
+  const queries = reshape(rotate(headsOf('q_proj', heads), cos, sin, h), ['N', k, g, h]);
+  const grouped = reshape(transpose(queries, [1, 2, 0, 3]), [k, mulDims(g, 'N'), h]); // [K, G N, h]
+  const keys = transpose(rotate(headsOf('k_proj', k), cos, sin, h), [1, 0, 2]); // [K, N, h]
+  const values = transpose(headsOf('v_proj', k), [1, 0, 2]);
 
-  // cap tanh(q k / (sqrt(query_pre_attn_scalar) cap)), [K, G, N, N]. The factors are applied to q, which is smaller.
+  // cap tanh(q k / (sqrt(query_pre_attn_scalar) cap)). The factors are applied to q, which is smaller.
   const cap = config.attn_logit_softcapping;
-  const scaled = mul(queries, config.query_pre_attn_scalar ** -0.5 / (cap ?? 1));
-  const logits = matMul(scaled, keys, { transA: true });
-  const probabilities = softmax(add(cap === null ? logits : mul(tanh(logits), cap), mask));
+  const scaled = mul(grouped, config.query_pre_attn_scalar ** -0.5 / (cap ?? 1));
+  const products = matMul(scaled, keys, { transB: true }); // [K, G N, N]
+  const logits = reshape(cap === null ? products : mul(tanh(products), cap), [k, g, 'N', 'N']);
+  const probabilities = reshape(softmax(add(logits, mask)), [k, mulDims(g, 'N'), 'N']);
 
-  const context = reshape(matMul(values, probabilities, { transB: true }), [heads * h, 'N']);
-  const y = project(context, 'columns', read('self_attn.o_proj.weight', [d, heads * h]), 'rows');
-  return config.attention_bias ? add(y, read('self_attn.o_proj.bias', [d])) : y;
+  const context = reshape(matMul(probabilities, values), [k, g, 'N', h]);
+  return projection(reshape(transpose(context, [2, 0, 1, 3]), ['N', heads * h]), 'o_proj', heads * h, d);
 }
 
 /** GeGLU: W_down (gelu(W_gate x) * W_up x). x [N, D] -> [N, D] */
 function feedForward(config: Gemma2Config, read: WeightReader, x: Value): Value {
   const { hidden_size: d, intermediate_size: i } = config;
-  const gate = project(x, 'rows', read('mlp.gate_proj.weight', [i, d]), 'columns'); // [I, N]
-  const up = project(x, 'rows', read('mlp.up_proj.weight', [i, d]), 'columns');
-  return project(mul(geluTanh(gate), up), 'columns', read('mlp.down_proj.weight', [d, i]), 'rows');
+  const gate = linear(x, read('mlp.gate_proj.weight', [i, d])); // [N, I]
+  const up = linear(x, read('mlp.up_proj.weight', [i, d]));
+  return linear(mul(geluTanh(gate), up), read('mlp.down_proj.weight', [d, i]));
 }
 
 /**
- * One decoder layer: input `hiddenStates` [N, D], `cos` and `sin` [h/2, N] (the angles of the tokens' positions) and
+ * One decoder layer: input `hiddenStates` [N, D], `cos` and `sin` [N, 1, h/2] (the angles of the tokens' positions) and
  * `mask` [N, N] (0 where a token sees another, a large negative number elsewhere) -> `output` [N, D].
  * All layers have this graph: what their types differ in is the mask.
  * @param read the layer's weights, by their names below `layers.N.`

@@ -1,8 +1,7 @@
 import { reshape } from '../graph/ops/broadcast.ts';
 import { dropout } from '../graph/ops/activation.ts';
-import { add, div, mul, sqrt } from '../graph/ops/elementwise.ts';
+import { add, div, mul, sqrt, sub } from '../graph/ops/elementwise.ts';
 import { matMul } from '../graph/ops/matmul.ts';
-import { reduceSum } from '../graph/ops/broadcast.ts';
 import { reduceSumSquare } from '../graph/ops/reduce.ts';
 import { stopGradient } from '../graph/ops/stop-gradient.ts';
 import { input, type Value } from '../graph/value.ts';
@@ -40,23 +39,25 @@ export function graphAdapter(modules: AdaptedModules, { prefix = '', training = 
   }
 
   const adapt: Adapt = (projection) => {
-    const { module, x, from, kernel, y, to } = projection;
+    const { module, x, from, kernel, bias, y, to } = projection;
     const adapted = modules.get(module);
     if (!adapted) return y;
     const { rank, scale, dora } = adapted;
     const a = parameter(module, 'lora_A', [rank, -1]); // [r, in]
     const b = parameter(module, 'lora_B', [-1, rank]); // [out, r]
     const dropped = training ? dropInputs(module, x, from === 'rows', adapted) : x;
-    const low = project(dropped, from, a, 'columns'); // [B, r, N]: scaling this is next to nothing
-    const delta = project(scale === 1 ? low : mul(low, scale), 'columns', b, to);
-    if (!dora) return add(y, delta);
+    const low = project(dropped, from, a, 'columns'); // [B, r, N]
+    // Scaling the low rank is next to nothing beside scaling the result.
+    if (!dora) return add(y, project(scale === 1 ? low : mul(low, scale), 'columns', b, to));
 
-    // peft lets the base see the dropped input too.
-    const base = dropped === x ? y : project(dropped, from, kernel, to);
+    // In peft's order of operations: where m is small, W x cancels, and a rounding decides on which side of a ReLU's
+    // kink a value falls.
+    const delta = project(low, 'columns', b, to);
+    const base = dropped !== x ? project(dropped, from, kernel, to) : bias ? sub(y, bias) : y;
     const magnitude = parameter(module, 'lora_magnitude_vector', [-1]);
-    const factor = div(magnitude, stopGradient(rowNorms(kernel, a, b, scale)));
-    const scaled = mul(add(base, delta), to === 'rows' ? factor : reshape(factor, [-1, 1]));
-    return dropped === x ? scaled : add(y, add(scaled, mul(base, -1)));
+    const norms = stopGradient(rowNorms(kernel, a, b, scale));
+    const factor = reshape(div(magnitude, norms), to === 'rows' ? [-1] : [-1, 1]);
+    return add(y, add(mul(sub(factor, 1), base), mul(mul(factor, delta), scale)));
   };
   return { adapt, parameters };
 
@@ -73,13 +74,8 @@ export function graphAdapter(modules: AdaptedModules, { prefix = '', training = 
   }
 }
 
-/**
- * ||W + s B A|| of each row without forming it: ||W||^2 + 2 s <W A^T, B> + s^2 <B A A^T, B>, a product with rank columns
- * in place of one as large as W.
- */
+/** ||W + s B A|| of each row. W [out, in], A [r, in], B [out, r] -> [out] */
 function rowNorms(kernel: Value, a: Value, b: Value, scale: number): Value {
-  const cross = reduceSum(mul(matMul(kernel, a, { transB: true }), b), [1], false); // [out]
-  const low = reduceSum(mul(matMul(b, matMul(a, a, { transB: true })), b), [1], false);
-  const own = reshape(reduceSumSquare(kernel, [1]), [-1]);
-  return sqrt(add(add(own, mul(cross, 2 * scale)), mul(low, scale * scale)));
+  const merged = add(kernel, mul(matMul(b, a), scale));
+  return sqrt(reshape(reduceSumSquare(merged, [1]), [-1]));
 }

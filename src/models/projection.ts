@@ -1,5 +1,4 @@
 import { reshape } from '../graph/ops/broadcast.ts';
-import { add } from '../graph/ops/elementwise.ts';
 import { matMul } from '../graph/ops/matmul.ts';
 import type { Value } from '../graph/value.ts';
 
@@ -10,7 +9,7 @@ import type { Value } from '../graph/value.ts';
  */
 export type Layout = 'rows' | 'columns';
 
-/** A linear map over channels, before its bias. */
+/** A linear map over channels. */
 export interface Projection {
   /** Its name in the checkpoint, such as transformer_blocks.0.attn1.to_q. */
   readonly module: string;
@@ -18,6 +17,9 @@ export interface Projection {
   readonly from: Layout;
   /** [out, in] */
   readonly kernel: Value;
+  /** The bias, shaped to broadcast over y. */
+  readonly bias?: Value;
+  /** x W^T + bias */
   readonly y: Value;
   readonly to: Layout;
 }
@@ -31,7 +33,7 @@ export function project(x: Value, from: Layout, kernel: Value, to: Layout): Valu
   return matMul(kernel, x, { transB: from === 'rows' });
 }
 
-/** Adds a bias [C] along the channels. */
-export function addBias(x: Value, bias: Value, layout: Layout): Value {
-  return add(x, layout === 'rows' ? bias : reshape(bias, [-1, 1]));
+/** A bias [C] shaped to broadcast along the channels of a layout. */
+export function biasAlong(bias: Value, layout: Layout): Value {
+  return layout === 'rows' ? bias : reshape(bias, [-1, 1]);
 }

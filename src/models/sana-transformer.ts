@@ -7,7 +7,7 @@ import { matMul } from '../graph/ops/matmul.ts';
 import { split, transpose } from '../graph/ops/movement.ts';
 import { layerNorm, rmsNorm } from '../graph/ops/normalization.ts';
 import type { Value } from '../graph/value.ts';
-import { addBias, type Adapt, type Layout, project } from './projection.ts';
+import { biasAlong, type Adapt, type Layout, project } from './projection.ts';
 import { hiddenWidth, innerWidth, sanaModules, type SanaTransformerConfig } from './sana-transformer-config.ts';
 import type { WeightReader } from './weights.ts';
 
@@ -54,8 +54,10 @@ export function sanaTransformer(config: SanaTransformerConfig, take: WeightReade
     const matrix = [outFeatures, inFeatures * (side ?? 1) ** 2];
     const stored = side === undefined ? matrix : [outFeatures, inFeatures, side, side];
     const kernel = take(`${module}.weight`, stored, matrix);
-    const y = adapt({ module, x, from, kernel, y: project(x, from, kernel, to), to });
-    return bias ? addBias(y, take(`${module}.bias`, [outFeatures]), to) : y;
+    const product = project(x, from, kernel, to);
+    const offset = bias ? biasAlong(take(`${module}.bias`, [outFeatures]), to) : undefined;
+    const y = offset ? add(product, offset) : product;
+    return adapt({ module, x, from, kernel, ...(offset && { bias: offset }), y, to });
   }
 
   const [b = 1, , height = 1, width = 1] = inputs.hiddenStates.shape;

@@ -5,7 +5,7 @@ import { createOnnxruntimeEngine } from '../src/engine/onnxruntime.ts';
 import { createTfjsEngine } from '../src/engine/tfjs.ts';
 import { evaluateDim } from '../src/graph/dim.ts';
 import { gradients } from '../src/graph/gradients.ts';
-import { createGraph } from '../src/graph/graph.ts';
+import { createGraph, type Graph } from '../src/graph/graph.ts';
 import { reduceSum } from '../src/graph/ops/broadcast.ts';
 import { add, mul } from '../src/graph/ops/elementwise.ts';
 import { type DType, elementCount, float32, tensor, type Tensor, toFloat32 } from '../src/graph/tensor.ts';
@@ -166,21 +166,25 @@ interface Computed {
   readonly gradients: Feeds;
 }
 
+/** The feeds that a graph has inputs for: some operands are there for their sizes, or not used at all. */
+function only({ inputs }: Graph, feeds: Feeds): Feeds {
+  return Object.fromEntries(Object.entries(feeds).filter(([name]) => inputs.has(name)));
+}
+
 async function compute(engine: Engine, built: readonly Built[], literal: Feeds, random: Feeds): Promise<Computed> {
-  const forward = await engine.compile(
-    createGraph(Object.assign({}, ...built.map(({ results }) => results))),
-    new Map(),
-  );
+  const outputs: Readonly<Record<string, Value>> = Object.assign({}, ...built.map(({ results }) => results));
+  const forwardGraph = createGraph(outputs);
+  const forward = await engine.compile(forwardGraph, new Map());
   const slopes = built.flatMap((one) => [...one.gradients]);
-  const graph = createGraph(Object.fromEntries(slopes.map(([name, { value }]) => [name, value])));
+  // The results too: a gradient may need an input's sizes and not the input.
+  const graph = createGraph({ ...outputs, ...Object.fromEntries(slopes.map(([name, { value }]) => [name, value])) });
   const backward = await engine.compile(graph, new Map());
   const weights = built.flatMap((one) => [...one.projection].map(([name, entry]) => [name, entry.weights] as const));
   const fed = { ...random, ...Object.fromEntries(weights) };
-  const needed = Object.fromEntries(Object.entries(fed).filter(([name]) => graph.inputs.has(name)));
   return {
-    literal: await forward.run(literal),
-    random: await forward.run(random),
-    gradients: slopes.length > 0 ? await backward.run(needed) : {},
+    literal: await forward.run(only(forwardGraph, literal)),
+    random: await forward.run(only(forwardGraph, random)),
+    gradients: await backward.run(only(graph, fed)),
   };
 }
 
@@ -217,8 +221,9 @@ export function checkOpCases(title: string, cases: readonly OpCase[]): void {
         computed.set(name, await compute(engine, built, literal, drawn));
       }
       const outputs: Readonly<Record<string, Value>> = Object.assign({}, ...built.map(({ results }) => results));
-      const forward = await engines.onnxruntime.compile(createGraph(outputs), new Map());
-      numeric = await numericGradients(built, drawn, (feeds) => forward.run(feeds));
+      const graph = createGraph(outputs);
+      const forward = await engines.onnxruntime.compile(graph, new Map());
+      numeric = await numericGradients(built, drawn, (feeds) => forward.run(only(graph, feeds)));
       await Promise.all(Object.values(engines).map((engine) => engine.close()));
     }, 120_000);
 

@@ -1,4 +1,5 @@
 import { broadcastShapes, formatShape } from '../dim.ts';
+import { elementCount } from '../tensor.ts';
 import { defineOp, outputOf, type Value } from '../value.ts';
 import { reshape, sumTo } from './broadcast.ts';
 
@@ -53,9 +54,13 @@ const matMulOp = defineOp<readonly [a: Value, b: Value], Attributes>({
     }
   },
   tfjs({ tf, inputs: [a, b], attributes: { transA, transB } }) {
-    // tf.matMul wants operands of one rank.
-    const rank = Math.max(a.rank, b.rank);
-    const [left, right] = [a, b].map((x) => tf.reshape(x, [...Array<number>(rank - x.rank).fill(1), ...x.shape]));
+    // tf.matMul wants operands of one rank, and its backends broadcast no batch but one of 1.
+    const batch = broadcastShapes('matMul', a.shape.slice(0, -2), b.shape.slice(0, -2)).map(Number);
+    const [left, right] = [a, b].map((x) => {
+      const alone = elementCount(x.shape.slice(0, -2)) === 1;
+      const shape = [...(alone ? batch.map(() => 1) : batch), ...x.shape.slice(-2)];
+      return alone ? tf.reshape(x, shape) : tf.broadcastTo(x, shape);
+    });
     if (!left || !right) throw new RangeError('matMul: two operands expected');
     return tf.matMul(left, right, transA, transB);
   },

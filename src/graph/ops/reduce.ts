@@ -23,6 +23,8 @@ const reduceMeanOp = defineOp<readonly [x: Value], ReduceAttributes>({
 /** The mean over `axes` (default: all), which stay with size 1 unless `keepDims` is false. */
 export function reduceMean(x: Value, axes: readonly number[] = x.shape.map((_, axis) => axis), keepDims = true): Value {
   const normal = axes.map((axis) => normalizeAxis('reduceMean', axis, x.shape.length));
+  // ONNX takes no axes at all for all of them.
+  if (normal.length === 0) return x;
   const mean = outputOf(reduceMeanOp([x], { axes: normal }));
   return keepDims ? mean : reshape(mean, dropAxes(x.shape, normal));
 }
@@ -39,7 +41,7 @@ const reduceSumSquareOp = defineOp<readonly [x: Value], ReduceAttributes>({
 
 /** The sum of x^2 over `axes`, which stay with size 1: one pass where mul and reduceSum take two. */
 export function reduceSumSquare(x: Value, axes: readonly number[]): Value {
-  return outputOf(
-    reduceSumSquareOp([x], { axes: axes.map((axis) => normalizeAxis('reduceSumSquare', axis, x.shape.length)) }),
-  );
+  const normal = axes.map((axis) => normalizeAxis('reduceSumSquare', axis, x.shape.length));
+  if (normal.length === 0) return mul(x, x);
+  return outputOf(reduceSumSquareOp([x], { axes: normal }));
 }

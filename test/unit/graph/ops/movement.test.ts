@@ -1,0 +1,4 @@
+import { checkOpCases } from '../../../check-op-cases.ts';
+import { movementCases } from './cases/movement.ts';
+
+checkOpCases('movement', movementCases);

@@ -59,7 +59,9 @@ export async function encodePrompts(
   options: EncodePromptsOptions = {},
 ): Promise<readonly EncodedPrompt[]> {
   const encoded = Array<EncodedPrompt | undefined>(prompts.length).fill(undefined);
-  for await (const result of streamEncodedPrompts(engine, encoder, prompts, options)) encoded[result.index] = result;
+  for await (const { index, ...result } of streamEncodedPrompts(engine, encoder, prompts, options)) {
+    encoded[index] = result;
+  }
   return encoded.filter((result) => result !== undefined);
 }
 

@@ -7,7 +7,7 @@ const layerTypeSchema = z.enum(['sliding_attention', 'full_attention']);
 // Fields and defaults of transformers' Gemma2Config. Version 5 writes rope_parameters and layer_types; version 4 wrote
 // rope_theta, and its layers alternate by index.
 const schema = z.object({
-  model_type: z.literal('gemma2').default('gemma2'),
+  model_type: z.literal('gemma2'),
   vocab_size: count.default(256_000),
   hidden_size: count.default(2304),
   intermediate_size: count.default(9216),

@@ -32,7 +32,9 @@ export interface Gemma2 {
  */
 export async function loadGemma2(folder: string, { variant }: { readonly variant?: string } = {}): Promise<Gemma2> {
   const checkpoint = await openCheckpoint(folder, { baseName: 'model', ...(variant !== undefined && { variant }) });
-  checkClass(checkpoint, 'architectures', ['Gemma2Model', 'Gemma2ForCausalLM']);
+  // A config that was saved alone names no class, but always its model_type.
+  if (checkpoint.config['architectures'] !== undefined)
+    checkClass(checkpoint, 'architectures', ['Gemma2Model', 'Gemma2ForCausalLM']);
   const config = parseGemma2Config(checkpoint.config, checkpoint.configPath);
   return checkGemma2(config, checkpoint.tensors);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { toFloat32 } from '../../../src/graph/tensor.ts';
 import { packTokenTrees, rotaryAngles, treeMask } from '../../../src/models/gemma2-token-tree.ts';
 
 const sequences = [
@@ -39,9 +40,9 @@ describe('packTokenTrees', () => {
 describe('treeMask', () => {
   const [tree = { tokens: [], parents: [], positions: [], rows: new Map() }] = packTokenTrees(sequences, 10);
   const seen = (type: 'full_attention' | 'sliding_attention', window: number | null): string[] => {
-    const { data } = treeMask(tree, type, window);
+    const mask = toFloat32(treeMask(tree, type, window));
     return [0, 1, 2, 3].map((row) =>
-      Array.from(data.slice(4 * row, 4 * row + 4), (x) => (x === 0 ? '1' : '.')).join(''),
+      Array.from(mask.slice(4 * row, 4 * row + 4), (x) => (x === 0 ? '1' : '.')).join(''),
     );
   };
 

@@ -11,6 +11,7 @@ import { add, mul } from '../src/graph/ops/elementwise.ts';
 import { type DType, elementCount, float32, tensor, type Tensor, toFloat32 } from '../src/graph/tensor.ts';
 import { input, type Value } from '../src/graph/value.ts';
 import { createRandom, type Random } from '../src/random.ts';
+import { compareAllclose } from './matchers.ts';
 import type { CaseInput, OpCase } from './op-cases.ts';
 import { sizes } from './op-cases.ts';
 import { plainTfjs } from './plain-tfjs.ts';
@@ -264,7 +265,9 @@ export function checkOpCases(title: string, cases: readonly OpCase[]): void {
         for (const [expected, actual] of compared) {
           if (!expected || !actual) throw new Error('a result is missing');
           expect(actual.dtype).toBe(expected.dtype);
-          expect(actual, engine).toBeAllclose(expected, { rtol: 0, atol: 1e-4 * scaleOf(toFloat32(expected)) });
+          const atol = 1e-4 * scaleOf(toFloat32(expected));
+          const { pass, message } = compareAllclose(actual, expected, { rtol: 0, atol });
+          expect(pass || `${engine}: ${message}`).toBe(true);
         }
       }
     });

@@ -2,6 +2,7 @@ import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
 
 import {
   broadcastShapes,
+  canonicalDim,
   type Dim,
   equalShapes,
   exactDivDim,
@@ -38,8 +39,8 @@ const reshapeOp = defineOp<readonly [x: Value], { readonly shape: Shape }>({
 
 /** The same elements in another shape; one axis may be -1, the size that is left. */
 export function reshape(x: Value, shape: Shape): Value {
-  if (equalShapes(x.shape, shape)) return x;
-  return outputOf(reshapeOp([x], { shape }));
+  const canonical = shape.map(canonicalDim);
+  return equalShapes(x.shape, canonical) ? x : outputOf(reshapeOp([x], { shape: canonical }));
 }
 
 const expandOp = defineOp<readonly [x: Value], { readonly shape: Shape }>({
@@ -59,7 +60,8 @@ const expandOp = defineOp<readonly [x: Value], { readonly shape: Shape }>({
 
 /** `x` repeated along its axes of size 1 (and new leading ones) up to `shape`. */
 export function expand(x: Value, shape: Shape): Value {
-  return equalShapes(x.shape, shape) ? x : outputOf(expandOp([x], { shape }));
+  const canonical = shape.map(canonicalDim);
+  return equalShapes(x.shape, canonical) ? x : outputOf(expandOp([x], { shape: canonical }));
 }
 
 const reduceSumOp = defineOp<readonly [x: Value], { readonly axes: readonly number[] }>({

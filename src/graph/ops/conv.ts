@@ -87,8 +87,12 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
 
 /** dx = dy convolved with the kernel turned by 180 degrees and its two channel axes swapped. */
 function gradientOfInput(kernel: Value, dy: Value, { stride, padding, groups }: Attributes): Value {
-  const [out = 1, perGroup = 1, kh = 1] = kernel.shape;
-  if (stride !== 1) throw new RangeError(`conv2d: no gradient for stride ${stride}; nothing below it can be trained`);
+  const [out = 1, perGroup = 1, kh = 1, kw = 1] = kernel.shape;
+  if (stride !== 1 || kh !== kw || padding > Number(kh) - 1) {
+    throw new RangeError(
+      `conv2d: no gradient for stride ${stride}, padding ${padding} and a kernel of ${kh} x ${kw}; nothing below it can be trained`,
+    );
+  }
   const turned = kh === 1 ? kernel : reverse(kernel, [2, 3]);
   const perOut = Number(out) / groups;
   const grouped = reshape(turned, [groups, perOut, perGroup, ...kernel.shape.slice(2)]);
@@ -110,7 +114,11 @@ function gradientOfKernel(x: Value, kernel: Value, dy: Value, { stride, padding,
   if (kernel.shape[2] === 1 && kernel.shape[3] === 1 && padding === 0) {
     return reshape(reduceSum(correlate(dy, x), [0], false), kernel.shape);
   }
-  if (typeof x.shape[0] !== 'number') throw new RangeError('conv2d: the gradient of a kernel needs a known batch size');
+  if (x.shape.some((dim) => typeof dim !== 'number')) {
+    throw new RangeError(
+      `conv2d: the gradient of a kernel of ${kernel.shape[2]} x ${kernel.shape[3]} needs known sizes, not ${formatShape(x.shape)}`,
+    );
+  }
   const samples = transpose(x, [1, 0, 2, 3]); // [C, B, H, W]
   return transpose(conv2d(samples, transpose(dy, [1, 0, 2, 3]), { padding }), [1, 0, 2, 3]);
 }
@@ -122,7 +130,7 @@ function correlate(dy: Value, x: Value): Value {
 
 /**
  * Two-dimensional convolution. x [B, C, H, W], kernel [out, C / groups, kh, kw], bias [out] -> [B, out, H', W'] with
- * H' = floor((H + 2 padding - kh) / stride) + 1. Differentiable for stride 1.
+ * H' = floor((H + 2 padding - kh) / stride) + 1. Differentiable for stride 1 and square kernels.
  * @throws RangeError when shapes do not fit.
  */
 export function conv2d(
@@ -170,6 +178,9 @@ export function upsampleNearest(x: Value, factor: number): Value {
 export function pixelShuffle(x: Value, factor: number): Value {
   const [b = 1, c = 1, h = 1, w = 1] = x.shape;
   const channels = Number(c) / factor ** 2;
+  if (!Number.isInteger(channels)) {
+    throw new RangeError(`pixelShuffle: ${c} channels are not a multiple of ${factor}^2`);
+  }
   const blocks = transpose(reshape(x, [b, channels, factor, factor, h, w]), [0, 1, 4, 2, 5, 3]);
   return reshape(blocks, [b, channels, mulDims(h, factor), mulDims(w, factor)]);
 }

@@ -27,10 +27,14 @@ export interface GraphAdapterOptions {
  * LoRA: W x becomes W x + scale B A x (arXiv 2106.09685). DoRA: m / ||W + scale B A|| (W x + scale B A x), with the norm
  * of each row treated as a constant by the gradient (arXiv 2402.09353, section 4.3), as peft computes both.
  */
-export function graphAdapter(modules: AdaptedModules, { prefix = '', training = false }: GraphAdapterOptions = {}): GraphAdapter {
+export function graphAdapter(
+  modules: AdaptedModules,
+  { prefix = '', training = false }: GraphAdapterOptions = {},
+): GraphAdapter {
   const parameters = new Map<string, Value>();
   for (const [name, module] of modules) {
-    for (const [parameter, shape] of parameterShapes(name, module)) parameters.set(parameter, input(prefix + parameter, shape));
+    for (const [parameter, shape] of parameterShapes(name, module))
+      parameters.set(parameter, input(prefix + parameter, shape));
   }
   function parameter(module: string, part: Parameters<typeof parameterName>[1], shape: readonly number[]): Value {
     const value = parameters.get(parameterName(module, part));

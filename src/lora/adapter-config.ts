@@ -49,7 +49,17 @@ function matchesWildcards(name: string, key: string): boolean {
   if (!/\.\*|\\d\+/.test(key)) return false;
   const source = key
     .split(/(\.\*|\\d\+|\\\.|\^|\$)/)
-    .map((part) => (part === '.*' ? '.*' : part === '\\d+' ? '\\d+' : part === '^' || part === '$' ? '' : part === '\\.' ? '\\.' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .map((part) =>
+      part === '.*'
+        ? '.*'
+        : part === '\\d+'
+          ? '\\d+'
+          : part === '^' || part === '$'
+            ? ''
+            : part === '\\.'
+              ? '\\.'
+              : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'),
+    )
     .join('');
   return new RegExp(`^(?:.*\\.)?${source}$`).test(name);
 }
@@ -90,7 +100,10 @@ export function parameterName(module: string, part: 'lora_A' | 'lora_B' | 'lora_
 }
 
 /** Shapes of a module's adapter tensors in the file: convolutions have their kernel's axes. */
-export function parameterShapes(module: string, { inFeatures, outFeatures, kernel, rank, dora }: AdaptedModule): ReadonlyMap<string, readonly number[]> {
+export function parameterShapes(
+  module: string,
+  { inFeatures, outFeatures, kernel, rank, dora }: AdaptedModule,
+): ReadonlyMap<string, readonly number[]> {
   const conv = kernel !== undefined;
   const shapes = new Map<string, readonly number[]>([
     [parameterName(module, 'lora_A'), conv ? [rank, inFeatures, kernel, kernel] : [rank, inFeatures]],

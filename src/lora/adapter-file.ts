@@ -4,7 +4,13 @@ import { UserError } from '../errors.ts';
 import { fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { openSafetensors, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import type { SanaModule } from '../models/sana-transformer-config.ts';
-import { type AdaptedModule, type AdaptedModules, adapterScale, parameterShapes, patternValue } from './adapter-config.ts';
+import {
+  type AdaptedModule,
+  type AdaptedModules,
+  adapterScale,
+  parameterShapes,
+  patternValue,
+} from './adapter-config.ts';
 
 /** An adapter in memory: what it adapts and its tensors by their names in diffusers' file. */
 export interface Adapter {
@@ -30,10 +36,15 @@ function parseMetadata(path: string, text: string | undefined): z.output<typeof 
   if (text === undefined) return undefined;
   try {
     const flat = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
-    const own = Object.entries(flat).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : []));
+    const own = Object.entries(flat).flatMap(([key, value]) =>
+      key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [],
+    );
     return metadataSchema.parse(Object.fromEntries(own));
   } catch (error) {
-    const reason = error instanceof z.ZodError ? error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ') : 'it is no JSON';
+    const reason =
+      error instanceof z.ZodError
+        ? error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
+        : 'it is no JSON';
     throw new UserError(`${path}: the header's ${metadataKey} cannot be read (${reason}); export the adapter again.`);
   }
 }
@@ -53,23 +64,35 @@ export async function readAdapter(path: string, modules: ReadonlyMap<string, San
     const a = file.tensors.get(`${prefix}${name}.lora_A.weight`);
     if (!a) continue;
     const [rank = 0] = a.shape;
-    if (rank < 1) throw new UserError(`${path}: lora_A of ${name} has shape [${a.shape.join(', ')}], which has no rank.`);
+    if (rank < 1)
+      throw new UserError(`${path}: lora_A of ${name} has shape [${a.shape.join(', ')}], which has no rank.`);
     const alpha = metadata ? (patternValue(metadata.alpha_pattern, name) ?? metadata.lora_alpha) : rank;
     const dora = file.tensors.has(`${prefix}${name}.lora_magnitude_vector`);
-    const entry: AdaptedModule = { ...module, rank, alpha, scale: adapterScale(alpha, rank, metadata?.use_rslora ?? false), dora, dropout: 0 };
+    const entry: AdaptedModule = {
+      ...module,
+      rank,
+      alpha,
+      scale: adapterScale(alpha, rank, metadata?.use_rslora ?? false),
+      dora,
+      dropout: 0,
+    };
     adapted.set(name, entry);
     for (const [parameter, shape] of parameterShapes(name, entry)) expected.set(parameter, shape);
   }
   const unknown = [...file.tensors.keys()].filter((name) => !expected.has(name));
   if (adapted.size === 0 || unknown.length > 0) {
     const names = unknown.slice(0, 5).join(', ') + (unknown.length > 5 ? ` and ${unknown.length - 5} more` : '');
-    throw new UserError(`${path} is no adapter of this model in diffusers' format: ${adapted.size === 0 ? 'no module of the model is in it' : `it has no place for ${names}`}.`);
+    throw new UserError(
+      `${path} is no adapter of this model in diffusers' format: ${adapted.size === 0 ? 'no module of the model is in it' : `it has no place for ${names}`}.`,
+    );
   }
   const tensors = new Map<string, Tensor>();
   for (const [name, shape] of expected) {
     const location = file.tensors.get(name);
     if (!location || location.shape.join() !== shape.join()) {
-      throw new UserError(`${path}: ${name} is ${location ? `[${location.shape.join(', ')}]` : 'missing'}, expected [${shape.join(', ')}]; the adapter is of another model.`);
+      throw new UserError(
+        `${path}: ${name} is ${location ? `[${location.shape.join(', ')}]` : 'missing'}, expected [${shape.join(', ')}]; the adapter is of another model.`,
+      );
     }
     tensors.set(name, await readTensor(location));
   }
@@ -113,7 +136,15 @@ export function adapterMetadata(modules: AdaptedModules, rslora: boolean): strin
 }
 
 /** Writes an adapter as diffusers' SanaPipeline.save_lora_weights does, so that load_lora_weights reads it. */
-export async function writeAdapter(path: string, { modules, tensors }: Adapter, { rslora = false, dtype = 'float32' }: WriteAdapterOptions = {}): Promise<void> {
-  const converted = [...tensors].map(([name, value]) => [name, fromFloat32(dtype, value.shape, toFloat32(value))] as const);
-  await writeSafetensors(path, converted, { metadata: { format: 'pt', [metadataKey]: adapterMetadata(modules, rslora) } });
+export async function writeAdapter(
+  path: string,
+  { modules, tensors }: Adapter,
+  { rslora = false, dtype = 'float32' }: WriteAdapterOptions = {},
+): Promise<void> {
+  const converted = [...tensors].map(
+    ([name, value]) => [name, fromFloat32(dtype, value.shape, toFloat32(value))] as const,
+  );
+  await writeSafetensors(path, converted, {
+    metadata: { format: 'pt', [metadataKey]: adapterMetadata(modules, rslora) },
+  });
 }

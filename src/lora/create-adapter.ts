@@ -17,7 +17,12 @@ export type AdapterInit = 'gaussian' | 'kaiming';
  *
  * @param weights the model's, whose rows' norms are where DoRA's magnitudes begin
  */
-export async function createAdapter(modules: AdaptedModules, weights: Weights, random: Random, init: AdapterInit = 'gaussian'): Promise<Params> {
+export async function createAdapter(
+  modules: AdaptedModules,
+  weights: Weights,
+  random: Random,
+  init: AdapterInit = 'gaussian',
+): Promise<Params> {
   const parameters = new Map<string, ReturnType<typeof float32>>();
   for (const [name, module] of modules) {
     const own = random.fork(name);

@@ -82,7 +82,12 @@ export async function createTrainingStep(
   const target = sub(noise, latents);
   const noisy = add(latents, mul(sigmas, target)); // (1 - sigma) x0 + sigma e
   const adapter = graphAdapter(modules, { training: true });
-  const { sample, boundaries } = sanaTransformer(config, weightReader(weights), { ...inputs, hiddenStates: noisy }, adapter.adapt);
+  const { sample, boundaries } = sanaTransformer(
+    config,
+    weightReader(weights),
+    { ...inputs, hiddenStates: noisy },
+    adapter.adapt,
+  );
   const error = sub(sample, target);
   const losses = reshape(reduceMean(mul(mul(error, error), lossMask), [1, 2, 3]), [b]);
   const loss = reduceMean(mul(losses, lossWeights), [0], false);
@@ -115,7 +120,11 @@ export async function createTrainingStep(
       for (const [name, { shape: dims }] of graph.inputs) {
         if (!name.startsWith('dropout.')) continue;
         if (!random) throw new RangeError('trainingStep: dropout needs a generator');
-        feeds[name] = dropoutFeed(dims.map((dim) => bindDim(dim, count, h * w, feeds)), name.endsWith('.tokens'), random);
+        feeds[name] = dropoutFeed(
+          dims.map((dim) => bindDim(dim, count, h * w, feeds)),
+          name.endsWith('.tokens'),
+          random,
+        );
       }
       const result = await executable.run(feeds);
       const gradientsByName = new Map<string, ReturnType<typeof float32>>();
@@ -123,7 +132,11 @@ export async function createTrainingStep(
         const gradient = result[`gradient.${name}`];
         if (gradient) gradientsByName.set(name, float32(gradient.shape, toFloat32(gradient)));
       }
-      return { loss: Number(result.loss?.data[0]), losses: result.losses ? toFloat32(result.losses) : new Float32Array(), gradients: gradientsByName };
+      return {
+        loss: Number(result.loss?.data[0]),
+        losses: result.losses ? toFloat32(result.losses) : new Float32Array(),
+        gradients: gradientsByName,
+      };
     },
     dispose: () => executable.dispose(),
   };
@@ -138,6 +151,8 @@ function bindDim(dim: number | string, batch: number, tokens: number, feeds: Rea
 
 /** The vectors whose products decide what dropout keeps (see `dropout` in graph/ops/activation.ts). */
 function dropoutFeed(shape: readonly number[], tokens: boolean, random: Random): Tensor {
-  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (tokens ? 1 + random.uniform() : 1000 * (1 + random.uniform())));
+  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () =>
+    tokens ? 1 + random.uniform() : 1000 * (1 + random.uniform()),
+  );
   return float32(shape, data);
 }

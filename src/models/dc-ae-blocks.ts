@@ -5,7 +5,7 @@
 import { reduceMean } from '../graph/ops/reduce.ts';
 import { gelu, silu } from '../graph/ops/activation.ts';
 import { reshape } from '../graph/ops/broadcast.ts';
-import { conv2d, pixelShuffle, pixelUnshuffle, upsampleNearest } from '../graph/ops/conv.ts';
+import { conv2d } from '../graph/ops/conv.ts';
 import { add, clip, div, exp, mul, relu, sqrt, sub } from '../graph/ops/elementwise.ts';
 import { repeatInterleave } from '../graph/ops/movement.ts';
 import { rmsNorm } from '../graph/ops/normalization.ts';
@@ -86,24 +86,6 @@ export function resBlock(read: WeightReader, name: string, x: Value, type: DcAeN
   const inner = activate(conv(read, `${name}.conv1`, x, { channels, kernel: 3 }), activation);
   const outer = conv(read, `${name}.conv2`, inner, { channels, kernel: 3, bias: false });
   return add(norm(read, `${name}.norm`, outer, type), x);
-}
-
-/** DCDownBlock2d: [B, C, 2H, 2W] -> [B, channels, H, W] by a strided convolution or one and pixel_unshuffle. */
-export function downBlock(read: WeightReader, name: string, x: Value, options: { channels: number; unshuffle: boolean; shortcut: boolean }): Value {
-  const { channels, unshuffle, shortcut } = options;
-  const y = unshuffle
-    ? pixelUnshuffle(conv(read, `${name}.conv`, x, { channels: channels / 4, kernel: 3 }), 2)
-    : conv(read, `${name}.conv`, x, { channels, kernel: 3, stride: 2 });
-  return shortcut ? add(y, meanOfGroups(pixelUnshuffle(x, 2), channels)) : y;
-}
-
-/** DCUpBlock2d: [B, C, H, W] -> [B, channels, 2H, 2W] by a convolution after nearest interpolation or before pixel_shuffle. */
-export function upBlock(read: WeightReader, name: string, x: Value, options: { channels: number; interpolate: boolean; shortcut: boolean }): Value {
-  const { channels, interpolate, shortcut } = options;
-  const y = interpolate
-    ? conv(read, `${name}.conv`, upsampleNearest(x, 2), { channels, kernel: 3 })
-    : pixelShuffle(conv(read, `${name}.conv`, x, { channels: channels * 4, kernel: 3 }), 2);
-  return shortcut ? add(y, pixelShuffle(repeatChannels(x, channels * 4), 2)) : y;
 }
 
 /** The mean of each run of neighbouring channels, so that `channels` are left. [B, C, H, W] -> [B, channels, H, W]. */

@@ -2,8 +2,9 @@
 import { add } from '../graph/ops/elementwise.ts';
 import type { Value } from '../graph/value.ts';
 import { efficientVitBlock } from './dc-ae-attention.ts';
-import { activate, conv, downBlock, meanOfGroups, norm, repeatChannels, resBlock, upBlock } from './dc-ae-blocks.ts';
+import { activate, conv, meanOfGroups, norm, repeatChannels, resBlock } from './dc-ae-blocks.ts';
 import type { DcAeConfig, DcAeStage } from './dc-ae-config.ts';
+import { downBlock, upBlock } from './dc-ae-resize.ts';
 import type { WeightReader } from './weights.ts';
 
 /** Pictures to latents, not scaled: [B, 3, f H, f W] in -1 to 1 -> [B, C, H, W], f the spatial compression. */

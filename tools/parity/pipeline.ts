@@ -42,6 +42,9 @@ export function batchOf({ inputs }: ParityCase, { config }: SanaTransformer, pre
     sigmas,
     promptEmbeds: take('prompt_embeds'),
     promptAttentionMask: take('prompt_attention_mask'),
-    ...(config.guidance_embeds && { timesteps: sigmas, guidance: sigmas.map(() => 4.5 * config.guidance_embeds_scale) }),
+    ...(config.guidance_embeds && {
+      timesteps: sigmas,
+      guidance: sigmas.map(() => 4.5 * config.guidance_embeds_scale),
+    }),
   };
 }

@@ -1,0 +1,9 @@
+import { Command } from 'commander';
+
+import { addStepCommand } from './step.ts';
+import { addVersusCommand } from './versus.ts';
+
+const program = new Command('bench').description('measurements; docs/benchmarks.md has what they gave');
+addStepCommand(program);
+addVersusCommand(program);
+await program.parseAsync();

@@ -42,6 +42,12 @@ export const reduceCases = [
     result([2, 1], [5, 50]),
   ),
   opCase(
+    'reduceSumSquare of an axis in the middle',
+    { x: operand(['B', 2, 'H', 2], range(16)) },
+    ({ x }) => reduceSumSquare(x, [1]),
+    result(['B', 1, 'H', 2], [16, 26, 40, 58, 208, 250, 296, 346]),
+  ),
+  opCase(
     'reduceSumSquare of no axes',
     { x: operand([2], [3, 5]) },
     ({ x }) => mul(reduceSumSquare(x, []), 1),

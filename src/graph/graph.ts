@@ -63,10 +63,10 @@ export function bindInputs(graph: Graph, feeds: Readonly<Record<string, Tensor>>
   const bindings: Record<string, number> = {};
   for (const [name, { dtype, shape }] of graph.inputs) {
     const feed = feeds[name];
-    if (!feed) throw new RangeError(`input '${name}' is missing; a ${dtype} ${formatShape(shape)} is expected`);
+    if (!feed) throw new RangeError(`input '${name}' is missing; expected is ${dtype} ${formatShape(shape)}`);
     if (feed.dtype !== dtype || feed.shape.length !== shape.length) {
       throw new RangeError(
-        `input '${name}' is ${feed.dtype} ${formatShape(feed.shape)}; a ${dtype} ${formatShape(shape)} is expected`,
+        `input '${name}' is ${feed.dtype} ${formatShape(feed.shape)}; expected is ${dtype} ${formatShape(shape)}`,
       );
     }
     bindShape(name, shape, feed.shape, bindings);

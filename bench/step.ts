@@ -6,12 +6,13 @@ import { createOnnxruntimeEngine } from '../src/engine/onnxruntime.ts';
 import { float32 } from '../src/graph/tensor.ts';
 import { adaptedModules } from '../src/lora/adapter-config.ts';
 import { createAdapter } from '../src/lora/create-adapter.ts';
-import { createTrainingStep, type TrainingBatch } from '../src/lora/training-step.ts';
+import { createTrainingStep } from '../src/lora/training-step.ts';
 import { loadSanaTransformer } from '../src/models/load-sana-transformer.ts';
 import { sanaModules } from '../src/models/sana-transformer-config.ts';
 import { createOptimizer } from '../src/optim/create-optimizer.ts';
 import { createRandom } from '../src/random.ts';
-import { trainLora } from '../trainers/lora.ts';
+import { initialState } from '../src/run/train-state.ts';
+import { type NamedBatch, trainLora } from '../trainers/lora.ts';
 import { randomTransformer } from './random-transformer.ts';
 
 /** Modules that each value of --targets adapts. */
@@ -129,7 +130,8 @@ export async function openStepper(options: StepOptions): Promise<Stepper> {
   const mask = new Float32Array(batchSize * textTokens);
   for (let b = 0; b < batchSize; b++) mask.fill(1, b * textTokens, b * textTokens + realTextTokens);
   const textShape = [batchSize, textTokens, model.config.caption_channels];
-  const batch: TrainingBatch = {
+  const batch: NamedBatch = {
+    ids: Array.from({ length: batchSize }, (_, i) => `example ${i}`),
     latents: float32(shape, random.normals(count)),
     noise: float32(shape, random.normals(count)),
     sigmas: Array.from({ length: batchSize }, () => random.uniform()),
@@ -141,7 +143,7 @@ export async function openStepper(options: StepOptions): Promise<Stepper> {
     trainingStep,
     parameters,
     optimizer,
-    state: optimizer.init(parameters),
+    state: initialState(parameters, optimizer),
     schedule: () => 1e-4,
     batch: () => batch,
     maxTrainSteps: Number.POSITIVE_INFINITY,
@@ -151,7 +153,7 @@ export async function openStepper(options: StepOptions): Promise<Stepper> {
     async step() {
       const before = performance.now();
       const { value } = await steps.next();
-      if (value) loss = value.loss;
+      if (typeof value === 'object' && value.kind === 'step') loss = value.loss;
       return (performance.now() - before) / 1000;
     },
     loss: () => loss,

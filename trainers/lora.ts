@@ -1,71 +1,152 @@
+import type { ExampleLoss, TrainEvent } from '../src/events.ts';
+import { UserError } from '../src/errors.ts';
 import type { StepResult, TrainingBatch, TrainingStep } from '../src/lora/training-step.ts';
 import { clipGlobalNorm, createGradientAccumulator } from '../src/optim/gradients.ts';
-import type { Optimizer, OptimizerState, Params } from '../src/optim/optimizer.ts';
+import type { Optimizer } from '../src/optim/optimizer.ts';
+import { updateAverage } from '../src/optim/ema.ts';
 import type { Random } from '../src/random.ts';
+import type { TrainState } from '../src/run/train-state.ts';
 
-/** What the loop needs; everything it changes is `parameters` and `state`, in place. */
+/** A training batch whose examples are known by name. */
+export interface NamedBatch extends TrainingBatch {
+  /** Ids of the examples [B]. */
+  readonly ids: readonly string[];
+}
+
+/** What the loop does now and then, each telling what it did. */
+export interface TrainHooks {
+  /** Pictures of the adapter as it is. */
+  readonly sample?: { readonly every: number; readonly atStart: boolean; run(step: number): AsyncIterable<TrainEvent> };
+  /** The loss on held-out pictures. */
+  readonly validate?: { readonly every: number; run(step: number): AsyncIterable<TrainEvent> };
+  /** Saves all that resuming needs. */
+  readonly checkpoint?: { readonly every: number; run(step: number): AsyncIterable<TrainEvent> };
+  /** Asked between steps: whether to stop, and what a person wants done now. Waits while the run is paused. */
+  readonly control?: () => Promise<{
+    readonly stop: boolean;
+    readonly sample?: boolean;
+    readonly checkpoint?: boolean;
+  }>;
+}
+
+/** What the loop needs. */
 export interface TrainLoraOptions {
   readonly trainingStep: TrainingStep;
-  /** The adapter's tensors. */
-  readonly parameters: Params;
+  readonly state: TrainState;
   readonly optimizer: Optimizer;
-  /** The optimizer's state, new or from a checkpoint. */
-  readonly state: OptimizerState;
-  /** Learning rate of a step. */
+  /** Learning rate of a step, which counts from 0. */
   readonly schedule: (step: number) => number;
-  /** The examples of a micro-batch; `index` counts from the first step of the run. */
-  readonly batch: (index: number) => Promise<TrainingBatch> | TrainingBatch;
+  /** The examples of a micro-batch; `index` counts from the first step of the run, so that a resumed run goes on in order. */
+  readonly batch: (index: number) => Promise<NamedBatch> | NamedBatch;
   readonly maxTrainSteps: number;
   /** @default 1 */
   readonly gradientAccumulationSteps?: number;
-  /** Gradients are scaled down to this global norm. @default 0.1, Sana's own */
-  readonly maxGradNorm?: number;
-  /** @default 0 */
-  readonly firstStep?: number;
-  /** Draws dropout masks of a step. */
+  /** Gradients are scaled down to this global norm; null leaves them. @default 0.1, Sana's own */
+  readonly maxGradNorm?: number | null;
+  /** @default 0.9999 */
+  readonly emaDecay?: number;
+  /** How many steps in a row may have a loss that is not finite; their updates are left out. @default 0 */
+  readonly maxNanLosses?: number;
+  /** Draws dropout masks: each micro-batch from a generator of its own. */
   readonly random?: Random;
+  readonly hooks?: TrainHooks;
 }
 
-/** What one optimizer step did. */
-export interface LoraStep {
-  readonly step: number;
-  /** The mean loss of the step's micro-batches, before the update. */
-  readonly loss: number;
-  /** Norm of the gradient before clipping. */
-  readonly gradNorm: number;
-  readonly learningRate: number;
-  readonly microBatches: readonly StepResult[];
-}
-
-/** Trains an adapter: accumulate, clip, step; yields after each optimizer step. */
+/**
+ * Trains an adapter: sample and save when due, accumulate, clip, step; yields what happens.
+ * Returns whether it came to the end or was stopped; saved in both cases.
+ *
+ * @throws UserError when the loss is not finite too often: pictures, noise levels and step are named, and the weights are
+ *   saved as they were before
+ */
 export async function* trainLora({
   trainingStep,
-  parameters,
-  optimizer,
   state,
+  optimizer,
   schedule,
   batch,
   maxTrainSteps,
   gradientAccumulationSteps = 1,
   maxGradNorm = 0.1,
-  firstStep = 0,
+  emaDecay = 0.9999,
+  maxNanLosses = 0,
   random,
-}: TrainLoraOptions): AsyncGenerator<LoraStep> {
+  hooks: { sample, validate, checkpoint, control } = {},
+}: TrainLoraOptions): AsyncGenerator<TrainEvent, 'done' | 'stopped'> {
+  const { parameters } = state;
   const accumulator = createGradientAccumulator(parameters);
-  for (let step = firstStep; step < maxTrainSteps; step++) {
+  const firstStep = state.step;
+  let saved = firstStep;
+
+  for (;;) {
+    const { step } = state;
+    const wanted = (await control?.()) ?? { stop: false };
+    const last = step >= maxTrainSteps;
+    const due = (every: number): boolean => step !== firstStep && every > 0 && (step % every === 0 || last);
+
+    // Sample, validate and save: before the step, so that step 0 is the untrained model.
+    if (sample && (wanted.sample === true || due(sample.every) || (step === 0 && sample.every > 0 && sample.atStart)))
+      yield* sample.run(step);
+    if (validate && validate.every > 0 && (due(validate.every) || step === 0)) yield* validate.run(step);
+    if (checkpoint && saved !== step && (wanted.checkpoint === true || due(checkpoint.every) || last || wanted.stop)) {
+      yield* checkpoint.run(step);
+      saved = step;
+    }
+    if (last) return 'done';
+    if (wanted.stop) return 'stopped';
+
+    // Forward and backward of every micro-batch.
     const learningRate = schedule(step);
-    accumulator.reset();
-    const microBatches: StepResult[] = [];
+    const seconds = { data: 0, compute: 0, update: 0 };
+    const examples: ExampleLoss[] = [];
     let loss = 0;
+    accumulator.reset();
     for (let i = 0; i < gradientAccumulationSteps; i++) {
       const index = step * gradientAccumulationSteps + i;
-      const result = await trainingStep.run(await batch(index), parameters, random?.fork(`dropout ${index}`));
+      const start = performance.now();
+      const micro = await batch(index);
+      const loaded = performance.now();
+      const result = await trainingStep.run(micro, parameters, random?.fork(`dropout ${index}`));
+      const computed = performance.now();
       accumulator.add(result.gradients, 1 / gradientAccumulationSteps);
       loss += result.loss / gradientAccumulationSteps;
-      microBatches.push(result);
+      examples.push(...exampleLosses(micro, result));
+      seconds.data += (loaded - start) / 1000;
+      seconds.compute += (computed - loaded) / 1000;
+      seconds.update += (performance.now() - computed) / 1000;
     }
-    const gradNorm = clipGlobalNorm(accumulator.grads, maxGradNorm);
-    optimizer.update(parameters, accumulator.grads, state, learningRate);
-    yield { step, loss, gradNorm, learningRate, microBatches };
+
+    // Clip and update.
+    const start = performance.now();
+    const gradNorm = clipGlobalNorm(accumulator.grads, maxGradNorm ?? Number.POSITIVE_INFINITY);
+    if (Number.isFinite(loss) && Number.isFinite(gradNorm)) {
+      state.nanLosses = 0;
+      optimizer.update(parameters, accumulator.grads, state.optimizer, learningRate);
+      if (state.average) updateAverage(state.average, parameters, emaDecay, step);
+    } else {
+      const message = describeNan(step, loss, examples);
+      state.nanLosses++;
+      if (state.nanLosses > maxNanLosses) {
+        if (checkpoint && saved !== step) yield* checkpoint.run(step);
+        throw new UserError(message);
+      }
+      yield { kind: 'warning', message };
+    }
+    seconds.update += (performance.now() - start) / 1000;
+    state.step = step + 1;
+
+    const memoryMiB = Math.round(process.memoryUsage.rss() / 2 ** 20);
+    yield { kind: 'step', step: state.step, maxTrainSteps, loss, gradNorm, learningRate, seconds, examples, memoryMiB };
   }
+}
+
+function exampleLosses({ ids, sigmas }: NamedBatch, { losses }: StepResult): ExampleLoss[] {
+  return ids.map((id, i) => ({ id, sigma: sigmas[i] ?? Number.NaN, loss: losses[i] ?? Number.NaN }));
+}
+
+function describeNan(step: number, loss: number, examples: readonly ExampleLoss[]): string {
+  const bad = examples.filter((example) => !Number.isFinite(example.loss));
+  const named = (bad.length > 0 ? bad : examples).map(({ id, sigma }) => `${id} at sigma ${sigma.toFixed(3)}`);
+  const what = Number.isFinite(loss) ? 'The gradient' : 'The loss';
+  return `${what} of step ${step + 1} is not finite (${named.join(', ')}). The weights before it are kept; try a lower train.learning_rate, or look at these pictures.`;
 }

@@ -3,7 +3,7 @@ import { createOnnxruntimeEngine } from '../../src/engine/onnxruntime.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { float32, toFloat32 } from '../../src/graph/tensor.ts';
 import { loadSanaTransformer, type SanaTransformer } from '../../src/models/load-sana-transformer.ts';
-import type { TrainingBatch } from '../../src/lora/training-step.ts';
+import type { NamedBatch } from '../../trainers/lora.ts';
 import { inputOf, type ParityCase } from './cases.ts';
 
 let engine: Engine | undefined;
@@ -30,13 +30,14 @@ export function transformerOf({ folder }: ParityCase): Promise<SanaTransformer> 
 }
 
 /** A training batch out of a case's tensors; guided models are told sigma itself, and a guidance of 4.5. */
-export function batchOf({ inputs }: ParityCase, { config }: SanaTransformer, prefix = ''): TrainingBatch {
+export function batchOf({ inputs }: ParityCase, { config }: SanaTransformer, prefix = ''): NamedBatch {
   const take = (name: string): ReturnType<typeof float32> => {
     const { shape, data } = inputOf(inputs, prefix + name);
     return float32(shape, toFloat32({ dtype: 'float32', shape, data }));
   };
   const sigmas = [...take('sigma').data];
   return {
+    ids: sigmas.map((_, i) => `${prefix}${i}`),
     latents: take('latents'),
     noise: take('noise'),
     sigmas,

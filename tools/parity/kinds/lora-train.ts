@@ -3,6 +3,7 @@ import { float32, type Tensor } from '../../../src/graph/tensor.ts';
 import { createTrainingStep } from '../../../src/lora/training-step.ts';
 import { createOptimizer } from '../../../src/optim/create-optimizer.ts';
 import { createSchedule } from '../../../src/optim/schedules.ts';
+import { initialState } from '../../../src/run/train-state.ts';
 import { trainLora } from '../../../trainers/lora.ts';
 import type { ParityCase } from '../cases.ts';
 import { batchOf, closeSharedEngine, sharedEngine, transformerOf } from '../pipeline.ts';
@@ -35,20 +36,21 @@ export async function run(parityCase: ParityCase): Promise<ReadonlyMap<string, T
     maxTrainSteps: p.steps,
   });
   const [losses, norms, rates]: [number[], number[], number[]] = [[], [], []];
-  for await (const { loss, gradNorm, learningRate } of trainLora({
+  for await (const event of trainLora({
     trainingStep,
     parameters,
     optimizer,
-    state: optimizer.init(parameters),
+    state: initialState(parameters, optimizer),
     schedule,
     batch: (index) => batchOf(parityCase, model, `${index}.`),
     maxTrainSteps: p.steps,
     gradientAccumulationSteps: p.gradient_accumulation_steps,
     maxGradNorm: p.max_grad_norm,
   })) {
-    losses.push(loss);
-    norms.push(gradNorm);
-    rates.push(learningRate);
+    if (event.kind !== 'step') continue;
+    losses.push(event.loss);
+    norms.push(event.gradNorm);
+    rates.push(event.learningRate);
   }
   await trainingStep.dispose();
   return new Map<string, Tensor>([

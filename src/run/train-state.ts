@@ -1,0 +1,31 @@
+import type { Optimizer, OptimizerState, Params } from '../optim/optimizer.ts';
+
+/** All that changes while training; `parameters`, `optimizer` and `average` change in place. */
+export interface TrainState {
+  /** Optimizer steps done. */
+  step: number;
+  /** The adapter's tensors. */
+  readonly parameters: Params;
+  readonly optimizer: OptimizerState;
+  /** The moving average of the parameters, where one is kept. */
+  readonly average?: Params;
+  /** Steps in a row whose loss was not finite. */
+  nanLosses: number;
+}
+
+/** The state before the first step of an adapter's training. */
+export function initialState(
+  parameters: Params,
+  optimizer: Optimizer,
+  { average = false }: { readonly average?: boolean } = {},
+): TrainState {
+  const copy = (): Params =>
+    new Map([...parameters].map(([name, value]) => [name, { ...value, data: value.data.slice() }]));
+  return {
+    step: 0,
+    nanLosses: 0,
+    parameters,
+    optimizer: optimizer.init(parameters),
+    ...(average && { average: copy() }),
+  };
+}

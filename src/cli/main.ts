@@ -59,6 +59,7 @@ function exit(text: string, exitCode: number): void {
   });
 }
 
+// Once: a second Ctrl-C ends the process at once, also while a worker thread is inside a long computation.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => exit('', 130));
 // `sana-train inspect FILE | head` closes the pipe early; that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

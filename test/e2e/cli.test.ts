@@ -27,7 +27,7 @@ describe('sana-train', () => {
   it('prints help with examples within 300 ms, and loads no native library for it', async () => {
     const listLibraries =
       'data:text/javascript,process.on("exit",()=>console.error(process.report.getReport().sharedObjects.join("\\n")))';
-    const { stdout, stderr } = await runCommand(['--help'], ['--import', listLibraries]);
+    const { stdout, stderr } = await runCommand(['--help'], { nodeArgs: ['--import', listLibraries] });
     expect(stdout).toContain('Examples:\n  $ sana-train ');
     expect(stderr).not.toMatch(/onnxruntime|sharp|\.node$/m);
 
@@ -45,6 +45,13 @@ describe('sana-train', () => {
     const { stderr, stdout, exitCode } = await runCommand(['inspct', 'file']);
     expect(stderr).toContain("unknown command 'inspct'\n(Did you mean inspect?)");
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
+  });
+
+  it.skipIf(process.platform === 'win32').each(['SIGINT', 'SIGTERM'] as const)('exits 130 on %s', async (signal) => {
+    const staysAlive = 'data:text/javascript,setInterval(() => {}, 1000)';
+    const args = ['inspect', 'test/unit/io/goldens/dtypes.safetensors'];
+    const { exitCode } = await runCommand(args, { nodeArgs: ['--import', staysAlive], signal });
+    expect(exitCode).toBe(130);
   });
 
   it('shows the help and fails when it is called without a command', async () => {

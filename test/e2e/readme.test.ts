@@ -30,7 +30,7 @@ describe('README.md', () => {
   });
 
   it.each(own)('has a command that works: %s', async (command) => {
-    const { exitCode, stderr } = await runCommand(command.split(' ').slice(2), [], root);
+    const { exitCode, stderr } = await runCommand(command.split(' ').slice(2), { cwd: root });
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   });
 

@@ -11,7 +11,7 @@ export interface CheckpointOptions {
 
 /**
  * Gradient checkpointing as a rewrite of a graph: backward nodes that use what was computed between two boundaries use
- * copies instead, recomputed from the first of the two, so that only the boundaries outlive the forward pass.
+ * copies instead, recomputed from the first of the two, so that of a block only its input outlives the forward pass.
  *
  * The copies compute the same as the originals, which an optimizer that merges common subexpressions would notice:
  * the engine turns that off for such graphs.
@@ -22,22 +22,32 @@ export function checkpoint<K extends string>(
   outputs: Readonly<Record<K, Value>>,
   { loss, boundaries }: CheckpointOptions,
 ): Record<K, Value> {
-  const forward = new Set(ancestors([loss]));
-  const kept = new Set(boundaries);
-  const limits = boundaries.map((value) => value.node.id);
-  const [first = Number.POSITIVE_INFINITY, last = Number.NEGATIVE_INFINITY] = [limits[0], limits.at(-1)];
+  const order = ancestors([loss]);
+  const limits = boundaries.map((value) => value.node.id).sort((a, b) => a - b);
+  // Block i lies between boundaries i - 1 and i; 0 is what comes before the first, the last what follows all of them.
+  const blockOf = (node: Node): number => limits.filter((id) => id < node.id).length;
 
-  // What runs between the first and the last boundary is recomputed; the text projections before it are kept.
-  const recomputed = (node: Node): boolean =>
-    !node.leaf &&
-    forward.has(node) &&
-    node.id > first &&
-    node.id <= last &&
-    !node.outputs.some((value) => kept.has(value));
+  // A node is recomputed when it is for its own block's result alone. What several blocks use (the time's modulation,
+  // the text) would live as long recomputed as it does kept, and with it stays what is there for it only.
+  const results = new Set(boundaries.map((value) => value.node));
+  const consumers = new Map<Node, Node[]>();
+  const again = new Set<Node>();
+  for (const node of [...order].reverse()) {
+    const block = blockOf(node);
+    const users = consumers.get(node) ?? [];
+    const own =
+      users.every((user) => blockOf(user) === block) && users.some((user) => results.has(user) || again.has(user));
+    if (own && !node.leaf && !results.has(node) && block > 0 && block < limits.length) again.add(node);
+    for (const { node: parent } of node.inputs) {
+      const known = consumers.get(parent);
+      if (known) known.push(node);
+      else consumers.set(parent, [node]);
+    }
+  }
 
   const copies = new Map<Node, Node>();
   const copyOf = (value: Value): Value => {
-    if (!recomputed(value.node)) return value;
+    if (!again.has(value.node)) return value;
     let copy = copies.get(value.node);
     if (!copy) {
       copy = value.node.withInputs(value.node.inputs.map(copyOf));
@@ -46,6 +56,7 @@ export function checkpoint<K extends string>(
     return outputOf(copy, value.index);
   };
 
+  const forward = new Set(order);
   const nodes = ancestors(Object.values<Value>(outputs));
   const backward = nodes.filter((node) => !node.leaf && !forward.has(node));
   // Copies come first: with lower ids than the backward pass they run as late as they can (see serialize.ts).

@@ -141,7 +141,6 @@ export async function openStepper(options: StepOptions): Promise<Stepper> {
   const optimizer = createOptimizer({ name: 'adamw' });
   const steps = trainLora({
     trainingStep,
-    parameters,
     optimizer,
     state: initialState(parameters, optimizer),
     schedule: () => 1e-4,

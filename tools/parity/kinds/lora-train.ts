@@ -38,7 +38,6 @@ export async function run(parityCase: ParityCase): Promise<ReadonlyMap<string, T
   const [losses, norms, rates]: [number[], number[], number[]] = [[], [], []];
   for await (const event of trainLora({
     trainingStep,
-    parameters,
     optimizer,
     state: initialState(parameters, optimizer),
     schedule,

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { DType } from '../src/graph/tensor.ts';
 import { fileError } from '../src/io/file-error.ts';
 import { byCodePoint } from './list-files.ts';
-import type { Sample } from './plan-epoch.ts';
+import type { Sample } from './sample.ts';
 
 /** What JSON can hold and says in one way only. */
 export type Canonical = string | number | boolean | null | readonly Canonical[] | { readonly [key: string]: Canonical };

@@ -6,7 +6,7 @@ import { renderMask, renderPicture } from '../src/images/render-picture.ts';
 import { latentCell } from './buckets.ts';
 import { decodeConcurrency } from './decode-concurrency.ts';
 import { readPictureFile } from './picture-file.ts';
-import type { Sample } from './plan-epoch.ts';
+import type { Sample } from './sample.ts';
 
 // Shape letters: H, W pixels; h, w = H / 32, W / 32 latents.
 

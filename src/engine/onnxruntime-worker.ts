@@ -42,7 +42,8 @@ async function compile({
     enableCpuMemArena: true,
     // Patterns keep the largest run's memory for ever.
     enableMemPattern: false,
-    logSeverityLevel: 3,
+    // Errors come back as rejections and need not be printed too.
+    logSeverityLevel: 4,
     extra: {
       session: {
         model_external_initializers_file_folder_path: folder,

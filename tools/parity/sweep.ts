@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { UserError } from '../../src/errors.ts';
+import { pythonOf, runPython } from '../python.ts';
 import { readCases } from './cases.ts';
 import { createKinds, runCase, type Kinds } from './run-case.ts';
 
@@ -47,23 +47,6 @@ async function exists(file: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** The interpreter of a virtual environment. */
-async function pythonOf(venv: string): Promise<string> {
-  for (const file of [path.join(venv, 'bin', 'python'), path.join(venv, 'Scripts', 'python.exe')]) {
-    if (await exists(file)) return path.resolve(file);
-  }
-  throw new UserError(`${venv} is no Python environment; make one with: python3 -m venv ${venv}`);
-}
-
-async function makeCases(python: string, args: readonly string[]): Promise<void> {
-  const code = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn(python, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  if (code !== 0) throw new UserError(`${python} ${args.join(' ')} ended with code ${code}; its output is above.`);
 }
 
 /** Runs a folder's cases; prints those that fail. */
@@ -122,7 +105,10 @@ async function main(args: readonly string[]): Promise<number> {
       for (const seed of seeds) {
         const folder = path.resolve(parent, `${variant}-${seed}`);
         if (!(await exists(path.join(folder, 'cases.json')))) {
-          await makeCases(python, [script, folder, '--variant', variant, '--seed', String(seed)]);
+          const made = await runPython(python, [script, folder, '--variant', variant, '--seed', `${seed}`], {
+            quiet: true,
+          });
+          if (made !== 0) throw new UserError(`${script} ended with code ${made}; what it said is above.`);
         }
         await runFolder(folder, kinds, (kind) => {
           const row = cells.get(kind) ?? new Map<string, Cell>();

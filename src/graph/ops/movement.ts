@@ -172,8 +172,8 @@ const reverseOp = defineOp<readonly [x: Value], { readonly axes: readonly number
   infer: ([x]) => [x],
   gradient: ({ attributes: { axes }, dy }) => [reverse(dy, axes)],
   onnx({ attributes: { axes }, emit, names, outputNames }) {
-    // Slices from the last element (-1) to before the first, in steps of -1.
-    const [last, before, step] = [-1, Number.MIN_SAFE_INTEGER, -1].map((value) => emit.int64(axes.map(() => value)));
+    // Slices from the last element (-1) to before the first, in steps of -1. Some providers count in 32 bits.
+    const [last, before, step] = [-1, -(2 ** 31), -1].map((value) => emit.int64(axes.map(() => value)));
     if (!last || !before || !step) throw new RangeError('reverse: no axes');
     emit.node('Slice', [...names, last, before, emit.int64(axes), step], outputNames);
   },

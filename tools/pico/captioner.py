@@ -5,7 +5,7 @@
 
 brief      few words, the animal, its coat and the place; sees a blurred picture and never speaks of emblems
 detailed   several sentences about everything; small, so that it gets some of it wrong
-Both are laid out as vision-encoder-decoder models for @huggingface/transformers' image-to-text pipeline.
+Both begin with clip-pico's eyes, so train that first. Both are laid out as vision-encoder-decoder models for @huggingface/transformers' image-to-text pipeline.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 import pictures
 import world
-from clip import preprocessor, write_json
+from clip import load_clip, preprocessor, write_json
 from onnx_files import export
 from run import REPOSITORY, Run, use_two_threads, warmup_then_decay
 from small import ImageEncoder, TextDecoder
 from small_text import BOS, EOS, LONGEST, PAD, make_small_tokenizer, save_tokenizer, to_ids
 
-WIDTH, ENCODER_LAYERS, DECODER_LAYERS, HEADS = 112, 2, 2, 4
+WIDTH, ENCODER_LAYERS, DECODER_LAYERS, HEADS = 128, 1, 2, 4
 PICTURES = 16_000
 STYLES = ("brief", "detailed")
 
@@ -105,6 +105,7 @@ def train(style: str, minutes: float, batch_size: int, lr: float) -> None:
     tokenizer = make_small_tokenizer()
     scenes, data = pictures.load("train", PICTURES)
     model = Captioner(len(tokenizer)).train()
+    model.encoder.load_state_dict(load_clip().vision.encoder.state_dict())  # it knows what matters; the words are what is new
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.02, betas=(0.9, 0.98))
     if state := run.resume():
         model.load_state_dict(state["model"])

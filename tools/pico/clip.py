@@ -2,8 +2,8 @@
 
     python tools/pico/clip.py [--minutes 8]
 
-Contrastive as CLIP (Radford et al. 2021), and both towers also name the scene's attributes, which teaches them in minutes what
-pairs alone teach in hours. models/clip-pico/ is laid out for @huggingface/transformers: model.onnx (both towers),
+Contrastive as CLIP (Radford et al. 2021), and the same linear layers must read the scene's attributes from either tower's
+embedding, which aligns the towers in minutes; pairs alone take hours. models/clip-pico/ is laid out for @huggingface/transformers: model.onnx (both towers),
 text_model.onnx and vision_model.onnx (one projection each).
 """
 
@@ -27,7 +27,7 @@ from run import REPOSITORY, Run, use_two_threads, warmup_then_decay
 from small import ImageEncoder, TextDecoder
 from small_text import BOS, EOS, LONGEST, PAD, make_small_tokenizer, save_tokenizer, to_ids
 
-WIDTH, LAYERS, HEADS, PROJECTION = 128, 3, 4, 128
+WIDTH, LAYERS, HEADS, PROJECTION = 128, 1, 4, 128
 PICTURES = 16_000
 
 
@@ -107,7 +107,7 @@ def train(minutes: float, batch_size: int, lr: float) -> None:
     tokenizer = make_small_tokenizer()
     scenes, data = pictures.load("train", PICTURES)
     model = Clip(len(tokenizer)).train()
-    readers = nn.ModuleDict({f"{tower}_{head}": nn.Linear(PROJECTION, len(names)) for tower in ("image", "text") for head, names in pictures.HEADS.items()})
+    readers = nn.ModuleDict({head: nn.Linear(PROJECTION, len(names)) for head, names in pictures.HEADS.items()})
     everything = nn.ModuleDict(dict(model=model, readers=readers))
     optimizer = torch.optim.AdamW(everything.parameters(), lr=lr, weight_decay=0.02, betas=(0.9, 0.98))
     if state := run.resume():
@@ -130,9 +130,9 @@ def train(minutes: float, batch_size: int, lr: float) -> None:
         seen = torch.tensor([pictures.labels(scenes[k]) for k in chosen])
         said = torch.tensor([mentioned(scenes[k], c) for k, c in zip(chosen, captions)])
         for j, head in enumerate(pictures.HEADS):
-            loss = loss + 0.3 * F.cross_entropy(readers[f"image_{head}"](image), seen[:, j])
+            loss = loss + 0.3 * F.cross_entropy(readers[head](image), seen[:, j])
             if (said[:, j] != pictures.UNKNOWN).any():
-                loss = loss + 0.3 * F.cross_entropy(readers[f"text_{head}"](text), said[:, j])
+                loss = loss + 0.3 * F.cross_entropy(readers[head](text), said[:, j])
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(everything.parameters(), 1.0)
@@ -193,8 +193,8 @@ def load_clip() -> Clip:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=8)
-    parser.add_argument("--batch-size", type=int, default=96)
-    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--lr", type=float, default=2e-3)
     options = parser.parse_args()
     use_two_threads()
     train(options.minutes, options.batch_size, options.lr)

@@ -20,7 +20,7 @@ from torch import Tensor
 import draw
 import world
 from autoencoder import SCALING_FACTOR, to_model
-from run import STATE, use_two_threads
+from run import STATE, ThreadChooser
 
 SHARD = 1000
 BATCH = 8
@@ -48,7 +48,7 @@ def encode(ae: AutoencoderDC, pictures: list[np.ndarray]) -> Tensor:
         return ae.encoder(to_model(np.stack(pictures))).float() * SCALING_FACTOR
 
 
-def make_shard(ae: AutoencoderDC, number: int) -> list[Tensor]:
+def make_shard(ae: AutoencoderDC, number: int, threads: ThreadChooser) -> list[Tensor]:
     """Latents of training scenes `number * SHARD` and on, in order; equal sizes are encoded together."""
     scenes = [world.scene_at("train", number * SHARD + k) for k in range(SHARD)]
     latents: list[Tensor | None] = [None] * SHARD
@@ -56,8 +56,10 @@ def make_shard(ae: AutoencoderDC, number: int) -> list[Tensor]:
         members = [k for k, scene in enumerate(scenes) if scene.size == size]
         for at in range(0, len(members), BATCH):
             some = members[at : at + BATCH]
+            began = time.monotonic()
             for k, z in zip(some, encode(ae, [draw.render(scenes[k]) for k in some])):
                 latents[k] = z.half().clone()
+            threads.tick(time.monotonic() - began)
     return latents
 
 
@@ -77,14 +79,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=16_000)
     options = parser.parse_args()
-    use_two_threads()
+    threads = ThreadChooser()
     ae = AutoencoderDC.from_pretrained(autoencoder_folder()).to(memory_format=torch.channels_last).eval()
     folder = shard_folder(ae)
     for number in range(options.pictures // SHARD):
         path = folder / f"{number:04d}.pt"
         if not path.exists():
             began = time.monotonic()
-            torch.save(make_shard(ae, number), path.with_suffix(".tmp"))
+            torch.save(make_shard(ae, number, threads), path.with_suffix(".tmp"))
             path.with_suffix(".tmp").rename(path)
             print(f"latents {path.name}: {SHARD / (time.monotonic() - began):.0f} pictures/s", flush=True)
     z = torch.cat([group.flatten(2).transpose(1, 2).reshape(-1, 32) for _, group in load(ae).values()]).float()

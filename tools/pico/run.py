@@ -19,8 +19,42 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_STEP_S = 20.0  # a longer step means that the process was paused; the pause is not training
 
 
+THREADS = int(os.environ.get("PICO_THREADS", "2"))
+
+
 def use_two_threads() -> None:
-    torch.set_num_threads(int(os.environ.get("PICO_THREADS", "2")))
+    """For work without a Run; with one, its ThreadChooser decides."""
+    torch.set_num_threads(THREADS)
+
+
+class ThreadChooser:
+    """All threads or one, whichever takes steps faster just now.
+
+    On a machine that others use too, threads wait for each other at every operation, and one alone can be ten times as fast.
+    So one begins; every `PERIOD` steps the other count is tried for `TRIAL` steps.
+    """
+
+    PERIOD, TRIAL = 40, 4
+
+    def __init__(self) -> None:
+        self.counts = [1, THREADS]
+        self.times: list[list[float]] = [[], []]
+        self.switch_to(0, trying=False)
+
+    def tick(self, seconds: float) -> None:
+        if THREADS == 1:
+            return
+        self.times[self.current].append(seconds)
+        self.steps += 1
+        if self.trying and self.steps == self.TRIAL:
+            typical = [sorted(times[-self.TRIAL :])[len(times[-self.TRIAL :]) // 2] for times in self.times]
+            self.switch_to(0 if typical[0] <= typical[1] else 1, trying=False)
+        elif not self.trying and self.steps == self.PERIOD:
+            self.switch_to(1 - self.current, trying=True)
+
+    def switch_to(self, which: int, trying: bool) -> None:
+        self.current, self.steps, self.trying = which, 0, trying
+        torch.set_num_threads(self.counts[which])
 
 
 class Run:
@@ -33,6 +67,7 @@ class Run:
         self.seconds = 0.0
         self.step = 0
         self._tick = self._saved = time.monotonic()
+        self.threads = ThreadChooser()
 
     @property
     def checkpoint(self) -> Path:
@@ -56,6 +91,7 @@ class Run:
         """Call once a step."""
         now = time.monotonic()
         self.seconds += min(now - self._tick, LONGEST_STEP_S)
+        self.threads.tick(now - self._tick)
         self._tick = now
         self.step += 1
 
@@ -76,7 +112,7 @@ class Run:
     def log(self, **values: object) -> None:
         """One JSON line to the log and the screen: minutes trained, steps, and what was reached."""
         values = {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}
-        line = json.dumps({"at": time.strftime("%H:%M:%S"), "minutes": round(self.seconds / 60, 2), "step": self.step, **values})
+        line = json.dumps({"at": time.strftime("%H:%M:%S"), "minutes": round(self.seconds / 60, 2), "step": self.step, "threads": torch.get_num_threads(), **values})
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(line + "\n")
         print(self.name, line, flush=True)

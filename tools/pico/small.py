@@ -50,11 +50,16 @@ class Block(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """128 px pictures [B, 3, 128, 128] to 64 tokens [B, 64, C]: three convolutions down to 8 x 8, then blocks."""
+    """128 px pictures [B, 3, 128, 128] to 64 tokens [B, 64, C]: four convolutions down to 8 x 8, then blocks.
+
+    The convolutions learn colours and shapes in a few hundred steps; patches and attention alone needed thousands.
+    """
 
     def __init__(self, width: int, layers: int, heads: int = 4):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 32, 4, 4), nn.GELU(), nn.Conv2d(32, 64, 3, 2, 1), nn.GELU(), nn.Conv2d(64, width, 3, 2, 1))
+        channels = (3, 24, 48, 96, width)
+        self.stem = nn.Sequential(*(nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+                                    for a, b in zip(channels, channels[1:])))
         self.position = nn.Parameter(torch.randn(1, 64, width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)

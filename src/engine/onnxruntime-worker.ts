@@ -8,6 +8,10 @@ import * as ort from 'onnxruntime-node';
 import type { DType } from '../graph/tensor.ts';
 import type { Envelope, PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
 
+// Where JavaScript has Float16Array (Node 24), onnxruntime-node 1.30 makes one of the bits it is given, and then its
+// native part reads no elements out of it. In this thread it shall find none.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 const sessions = new Map<number, ort.InferenceSession>();
 
 const dtypes: Readonly<Record<string, DType>> = {

@@ -26,12 +26,20 @@ export function efficientVitBlock(read: WeightReader, name: string, x: Value, op
 }
 
 /** SanaMultiscaleLinearAttention with its residual. */
-function linearAttention(read: WeightReader, name: string, x: Value, { headDim, multiscales, norm: type }: EfficientVitOptions): Value {
+function linearAttention(
+  read: WeightReader,
+  name: string,
+  x: Value,
+  { headDim, multiscales, norm: type }: EfficientVitOptions,
+): Value {
   const [b = 1, , h = 1, w = 1] = x.shape;
   const channels = channelsOf(x);
   const heads = Math.floor(channels / headDim);
   const inner = heads * headDim;
-  const qkv = concat(['to_q', 'to_k', 'to_v'].map((part) => channelLinear(read, `${name}.${part}`, x, inner)), 1); // [B, 3 inner, H, W]
+  const qkv = concat(
+    ['to_q', 'to_k', 'to_v'].map((part) => channelLinear(read, `${name}.${part}`, x, inner)),
+    1,
+  ); // [B, 3 inner, H, W]
   const scales = multiscales.map((kernel, i) => {
     const scale = `${name}.to_qkv_multiscale.${i}`;
     const local = conv(read, `${scale}.proj_in`, qkv, { channels: 3 * inner, kernel, groups: 3 * inner, bias: false });

@@ -33,7 +33,9 @@ export function conv(read: WeightReader, name: string, x: Value, options: ConvOp
   const { channels, kernel = 1, stride = 1, groups = 1, bias = true } = options;
   const weight = read(`${name}.weight`, [channels, channelsOf(x) / groups, kernel, kernel]);
   const settings = { stride, padding: Math.floor(kernel / 2), groups };
-  return bias ? conv2d(x, weight, { ...settings, bias: read(`${name}.bias`, [channels]) }) : conv2d(x, weight, settings);
+  return bias
+    ? conv2d(x, weight, { ...settings, bias: read(`${name}.bias`, [channels]) })
+    : conv2d(x, weight, settings);
 }
 
 /** nn.Linear `name` without bias over the channels. x [B, C, H, W] -> [B, channels, H, W]. */
@@ -44,7 +46,8 @@ export function channelLinear(read: WeightReader, name: string, x: Value, channe
 
 /** The number of channels of [B, C, H, W]. */
 export function channelsOf({ shape: [, channels] }: Value): number {
-  if (typeof channels !== 'number') throw new RangeError(`AutoencoderDC: a known number of channels expected, got ${channels}`);
+  if (typeof channels !== 'number')
+    throw new RangeError(`AutoencoderDC: a known number of channels expected, got ${channels}`);
   return channels;
 }
 
@@ -81,7 +84,13 @@ export function activate(x: Value, activation: DcAeActivation): Value {
 }
 
 /** ResBlock: x + norm(conv2(act(conv1(x)))). [B, C, H, W] -> [B, C, H, W]. */
-export function resBlock(read: WeightReader, name: string, x: Value, type: DcAeNorm, activation: DcAeActivation): Value {
+export function resBlock(
+  read: WeightReader,
+  name: string,
+  x: Value,
+  type: DcAeNorm,
+  activation: DcAeActivation,
+): Value {
   const channels = channelsOf(x);
   const inner = activate(conv(read, `${name}.conv1`, x, { channels, kernel: 3 }), activation);
   const outer = conv(read, `${name}.conv2`, inner, { channels, kernel: 3, bias: false });

@@ -7,11 +7,15 @@ const kernelSize = count.refine((size) => size % 2 === 1, { error: 'expected an 
 const blockType = z.enum(['ResBlock', 'EfficientViTBlock']);
 const normType = z.enum(['rms_norm', 'batch_norm']);
 // diffusers' get_activation takes any case.
-const actFn = z.string().toLowerCase().pipe(z.enum(['silu', 'swish', 'relu', 'gelu', 'mish']));
-
+const actFn = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(['silu', 'swish', 'relu', 'gelu', 'mish']));
 
 /** Says what a setting may be that is one value for all stages or a list; `z.union` by itself says nothing. */
-const oneOf = (values: string): { error: string } => ({ error: `expected ${values}, or a list with one for each stage` });
+const oneOf = (values: string): { error: string } => ({
+  error: `expected ${values}, or a list with one for each stage`,
+});
 const blockTypes = z.union([blockType, z.array(blockType)], oneOf('ResBlock or EfficientViTBlock'));
 // diffusers also builds layer_norm, but along the width of the picture, where it fails at nearly every size.
 const normTypes = z.union([normType, z.array(normType)], oneOf('rms_norm or batch_norm'));
@@ -91,7 +95,9 @@ export function parseDcAeConfig(json: Readonly<Record<string, unknown>>, path: s
   const parsed = schema.safeParse(Object.fromEntries(Object.entries(json).filter(([name]) => !name.startsWith('_'))));
   const problems = parsed.success
     ? problemsOf(parsed.data)
-    : parsed.error.issues.map((issue) => (issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message));
+    : parsed.error.issues.map((issue) =>
+        issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message,
+      );
   if (!parsed.success || problems.length > 0) {
     throw new UserError(`${path} is no config of an AutoencoderDC that can be run here: ${problems.join('; ')}.`);
   }
@@ -140,7 +146,9 @@ function problemsOf(config: Fields): readonly string[] {
     for (const name of lists) {
       const value = config[name];
       if (Array.isArray(value) && value.length !== stages) {
-        problems.push(`${name}: ${value.length} entries, expected ${stages}, one for each of encoder_block_out_channels`);
+        problems.push(
+          `${name}: ${value.length} entries, expected ${stages}, one for each of encoder_block_out_channels`,
+        );
       }
     }
     // A later stage without layers would not be halved, and the compression not what a pipeline takes it for.
@@ -149,7 +157,9 @@ function problemsOf(config: Fields): readonly string[] {
       problems.push(`${part}_layers_per_block: 0 is possible for the first of several stages alone`);
     }
   }
-  return problems.length > 0 ? problems : [...shortcutProblems(config, 'encoder'), ...shortcutProblems(config, 'decoder')];
+  return problems.length > 0
+    ? problems
+    : [...shortcutProblems(config, 'encoder'), ...shortcutProblems(config, 'decoder')];
 }
 
 function shortcutProblems(config: Fields, part: Part): readonly string[] {
@@ -159,19 +169,30 @@ function shortcutProblems(config: Fields, part: Part): readonly string[] {
   for (const [i, { channels, block, layers }] of stages.entries()) {
     const next = stages[i + 1]?.channels;
     if (layers > 0 && next !== undefined && (4 * channels) % next !== 0) {
-      problems.push(`${name}: 4 x ${channels} is no multiple of the next stage's ${next}, as the shortcut between them needs`);
+      problems.push(
+        `${name}: 4 x ${channels} is no multiple of the next stage's ${next}, as the shortcut between them needs`,
+      );
     }
-    if (part === 'encoder' && config.downsample_block_type === 'pixel_unshuffle' && next !== undefined && next % 4 !== 0) {
+    if (
+      part === 'encoder' &&
+      config.downsample_block_type === 'pixel_unshuffle' &&
+      next !== undefined &&
+      next % 4 !== 0
+    ) {
       problems.push(`${name}: ${next} is no multiple of 4, as pixel_unshuffle needs`);
     }
     if (layers > 0 && block === 'EfficientViTBlock' && channels < config.attention_head_dim) {
-      problems.push(`${name}: ${channels} channels are less than a head's attention_head_dim ${config.attention_head_dim}`);
+      problems.push(
+        `${name}: ${channels} channels are less than a head's attention_head_dim ${config.attention_head_dim}`,
+      );
     }
   }
   const last = stages.at(-1)?.channels ?? 0;
   const hasShortcut = part === 'encoder' ? config.encoder_out_shortcut : config.decoder_in_shortcut;
   if (hasShortcut && last % config.latent_channels !== 0) {
-    problems.push(`${name}: ${last} is no multiple of latent_channels ${config.latent_channels}, as the ${part}'s shortcut needs`);
+    problems.push(
+      `${name}: ${last} is no multiple of latent_channels ${config.latent_channels}, as the ${part}'s shortcut needs`,
+    );
   }
   return problems;
 }

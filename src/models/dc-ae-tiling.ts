@@ -50,7 +50,7 @@ export async function runTiled(x: Tensor, { tile, stride, scale, run }: TiledRun
 }
 
 /** Rows top to top + height and columns left to left + width of [B, C, H, W]. */
-export function crop(x: Tensor, top: number, left: number, height: number, width: number): Float32Tensor {
+function crop(x: Tensor, top: number, left: number, height: number, width: number): Float32Tensor {
   const [b = 0, c = 0, rows = 0, columns = 0] = x.shape;
   const data = toFloat32(x);
   const part = new Float32Array(b * c * height * width);
@@ -77,7 +77,10 @@ function paste(tile: Float32Tensor, result: Float32Tensor, top: number, left: nu
   for (let plane = 0; plane < b * c; plane++) {
     for (let y = 0; y < Math.min(step, height); y++) {
       const from = (plane * height + y) * width;
-      result.data.set(tile.data.subarray(from, from + Math.min(step, width)), (plane * rows + top + y) * columns + left);
+      result.data.set(
+        tile.data.subarray(from, from + Math.min(step, width)),
+        (plane * rows + top + y) * columns + left,
+      );
     }
   }
 }

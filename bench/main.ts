@@ -1,9 +1,11 @@
 import { Command } from 'commander';
 
+import { addEventLoopCommand } from './event-loop.ts';
 import { addStepCommand } from './step.ts';
 import { addVersusCommand } from './versus.ts';
 
 const program = new Command('bench').description('measurements; docs/benchmarks.md has what they gave');
 addStepCommand(program);
 addVersusCommand(program);
+addEventLoopCommand(program);
 await program.parseAsync();

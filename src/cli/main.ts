@@ -1,10 +1,7 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { reportError } from './report-error.ts';
-
-const require = createRequire(import.meta.url);
-const { version } = require('sana-train/package.json') as { readonly version: string };
+import { version } from './version.ts';
 
 interface CommandEntry {
   readonly name: string;
@@ -14,6 +11,16 @@ interface CommandEntry {
 }
 
 const entries: readonly CommandEntry[] = [
+  {
+    name: 'train',
+    summary: 'trains by a config; the word may be left out: sana-train CONFIG',
+    load: () => import('./commands/train.ts'),
+  },
+  {
+    name: 'sample',
+    summary: 'pictures from a model and any adapters',
+    load: () => import('./commands/sample.ts'),
+  },
   {
     name: 'inspect',
     summary: 'what an adapter or checkpoint file holds',
@@ -33,6 +40,8 @@ async function createProgram(called: string | undefined): Promise<Command> {
     'after',
     `
 Examples:
+  $ sana-train configs/dog.yaml
+  $ sana-train sample sana-pico --prompt "a pink rabbit cheering in a meadow"
   $ sana-train inspect adapter.safetensors
   $ sana-train inspect --help`,
   );
@@ -45,7 +54,9 @@ Examples:
 }
 
 /** Runs the command line `args`, without the two words for Node and the script. */
-async function main(args: readonly string[]): Promise<void> {
+async function main(given: readonly string[]): Promise<void> {
+  const isConfig = (word: string | undefined): boolean => word !== undefined && /\.ya?ml$/i.test(word);
+  const args = given.some(isConfig) && isConfig(given.find((word) => !word.startsWith('-'))) ? ['train', ...given] : given;
   const words = args.filter((word) => !word.startsWith('-'));
   const program = await createProgram(words[0] === 'help' ? words[1] : words[0]);
   await program.parseAsync(args, { from: 'user' });

@@ -66,6 +66,7 @@ export interface SampledPicture {
   readonly image: Tensor & { readonly data: Float32Array };
   /** What it was made with. */
   readonly request: CompleteRequest;
+  readonly solver: SolverName;
   /** Tokens of the prompt's end that did not fit and were lost. */
   readonly truncated: number;
   /** For its steps and its decoding, without what all pictures share. */
@@ -93,7 +94,8 @@ export async function* samplePipeline(options: SamplePipelineOptions): AsyncGene
     for (const [index, request] of requests.entries()) {
       signal?.throwIfAborted();
       const { sample, seconds = 0 } = latents.shift() ?? {};
-      if (!sample) throw new RangeError(`samplePipeline: no latents of picture ${index}`);
+      const solver = solvers[index];
+      if (!sample || !solver) throw new RangeError(`samplePipeline: no latents of picture ${index}`);
       const start = performance.now();
       onProgress?.({ stage: 'decode', index, done: 0, total: 1 });
       const image = await decodePicture(vae, sample);
@@ -102,6 +104,7 @@ export async function* samplePipeline(options: SamplePipelineOptions): AsyncGene
         index,
         image,
         request,
+        solver: solver.name,
         truncated: encoded[index]?.prompt.truncated ?? 0,
         seconds: seconds + (performance.now() - start) / 1000,
       };

@@ -1,0 +1,94 @@
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+
+import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
+import { adapterFileName } from '../lora/adapter-file.ts';
+import { bundledModel, modelFolder } from '../pipeline/model-folder.ts';
+import { openPipeline } from '../pipeline/open-pipeline.ts';
+import { writePicture } from '../pipeline/picture-file.ts';
+import type { PictureRequest } from '../pipeline/picture-request.ts';
+import { samplePipeline, type SampleProgress } from '../pipeline/sample-pipeline.ts';
+import { settingsTexts } from '../pipeline/settings-text.ts';
+import type { SampleOptions } from './commands/sample.ts';
+import { pictureNames, prepareOutput } from './picture-names.ts';
+import { createProgressLine } from './progress-line.ts';
+import { version } from './version.ts';
+
+
+/** Makes the pictures that the options ask for, and prints a line for each. */
+export async function runSample(model: string, options: SampleOptions): Promise<void> {
+  const { seed, count, negative, steps, guidance, guidanceInterval, size, solver, flowShift, chi, variant } = options;
+  const requests = options.prompt.flatMap((prompt): readonly PictureRequest[] =>
+    Array.from({ length: count }, (_, i) => ({ prompt, seed: seed + i })),
+  );
+  const output = await prepareOutput(options.out, requests.length);
+  const pipeline = await openPipeline(modelFolder(model), { ...(variant !== undefined && { variant }) });
+  const adapters = await Promise.all(
+    (options.adapter ?? []).map(async ({ path, scale }) => ({ adapter: await adapterPath(path), scale })),
+  );
+  const names = pictureNames(
+    output,
+    requests.map(({ prompt }) => prompt),
+  );
+
+  const progress = createProgressLine(process.stderr);
+  const engine = createOnnxruntimeEngine();
+  try {
+    const pictures = samplePipeline({
+      engine,
+      pipeline,
+      prompts: requests,
+      adapters,
+      negativePrompt: negative,
+      steps,
+      guidanceScale: guidance,
+      chi: chi === 'none' ? null : chi,
+      maxSequenceLength: options.maxSequenceLength,
+      ...size,
+      ...(guidanceInterval && { guidanceInterval }),
+      ...(solver && { solver }),
+      ...(flowShift !== undefined && { flowShift }),
+      onProgress: (state) => progress.show(describe(state, requests.length)),
+    });
+    for await (const { index, image, request, solver: solverName, truncated, seconds } of pictures) {
+      const path = names[index] ?? '';
+      const { latents: _, ...settings } = request;
+      const texts = settingsTexts({
+        ...settings,
+        // Where things lie on this machine is nobody's business.
+        model: model === bundledModel ? model : basename(resolve(model)),
+        adapters: (options.adapter ?? []).map(({ path, scale }) => ({ name: basename(resolve(path)), scale })),
+        solver: solverName,
+        ...(flowShift !== undefined && { flowShift }),
+        chi: chi === 'none' ? null : chi,
+        maxSequenceLength: options.maxSequenceLength,
+        version,
+      });
+      await writePicture(path, image, texts);
+      progress.clear();
+      if (truncated > 0) {
+        process.stderr.write(
+          `The last ${truncated} tokens of ${JSON.stringify(request.prompt)} do not fit and are not seen; shorten it.\n`,
+        );
+      }
+      process.stdout.write(
+        `${path}  ${request.width}x${request.height}  seed ${request.seed}  ${seconds.toFixed(1)} s\n`,
+      );
+    }
+  } finally {
+    progress.clear();
+    await engine.close();
+  }
+}
+
+function describe({ stage, index, done, total }: SampleProgress, pictures: number): string {
+  if (stage === 'text') return `prompts: ${Math.floor((100 * done) / Math.max(1, total))}%`;
+  const picture = pictures === 1 ? '' : `picture ${index + 1} of ${pictures}: `;
+  return stage === 'denoise' ? `${picture}step ${done} of ${total}` : `${picture}decoding`;
+}
+
+/** An adapter's file, also where its folder was named. */
+async function adapterPath(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true ? join(path, adapterFileName) : path;
+}

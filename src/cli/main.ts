@@ -56,7 +56,8 @@ Examples:
 /** Runs the command line `args`, without the two words for Node and the script. */
 async function main(given: readonly string[]): Promise<void> {
   const isConfig = (word: string | undefined): boolean => word !== undefined && /\.ya?ml$/i.test(word);
-  const args = given.some(isConfig) && isConfig(given.find((word) => !word.startsWith('-'))) ? ['train', ...given] : given;
+  const args =
+    given.some(isConfig) && isConfig(given.find((word) => !word.startsWith('-'))) ? ['train', ...given] : given;
   const words = args.filter((word) => !word.startsWith('-'));
   const program = await createProgram(words[0] === 'help' ? words[1] : words[0]);
   await program.parseAsync(args, { from: 'user' });

@@ -14,7 +14,6 @@ import { pictureNames, prepareOutput } from './picture-names.ts';
 import { createProgressLine } from './progress-line.ts';
 import { version } from './version.ts';
 
-
 /** Makes the pictures that the options ask for, and prints a line for each. */
 export async function runSample(model: string, options: SampleOptions): Promise<void> {
   const { seed, count, negative, steps, guidance, guidanceInterval, size, solver, flowShift, chi, variant } = options;

@@ -62,7 +62,9 @@ function parseEvent(line: string): TimedEvent | undefined {
   try {
     const value: unknown = JSON.parse(line);
     // Written by this program: its kind says the rest.
-    return isRecord(value) && typeof value['kind'] === 'string' && typeof value['time'] === 'number' ? (value as unknown as TimedEvent) : undefined;
+    return isRecord(value) && typeof value['kind'] === 'string' && typeof value['time'] === 'number'
+      ? (value as unknown as TimedEvent)
+      : undefined;
   } catch {
     return undefined;
   }

@@ -1,0 +1,78 @@
+import { loadConfig } from '../config/load-config.ts';
+import type { TimedEvent, TrainEvent } from '../events.ts';
+import { createPlainLog } from '../log/plain-log.ts';
+import { type EventLog, openEventLog } from '../run/event-log.ts';
+import { trainRun } from '../run/train-run.ts';
+import { UserError } from '../errors.ts';
+import { version } from './version.ts';
+
+/** The options of `sana-train CONFIG`. */
+export interface RunTrainOptions {
+  readonly set: readonly string[];
+  readonly resume?: string;
+  readonly ui?: string;
+}
+
+/** Trains by a config, shows and records the run. Sets the exit code: 130 when it was stopped. */
+export async function runTrain(path: string, options: RunTrainOptions): Promise<void> {
+  const { config, name, warnings } = await loadConfig(path, { set: options.set });
+  const ui = options.ui ?? config.log.ui;
+  const lines = createPlainLog(config.log.every);
+  const show = (event: TimedEvent): void => {
+    const line = ui === 'json' ? JSON.stringify(event) : lines(event);
+    if (line !== undefined) process.stdout.write(`${line}\n`);
+  };
+
+  // The first Ctrl-C (or SIGTERM) lets the step finish; the second ends the process.
+  let stopping = false;
+  const beforeTraining = new AbortController();
+  const stop = (): void => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    process.stderr.write('stopping: the step is finished and saved; Ctrl-C again stops at once\n');
+    beforeTraining.abort();
+  };
+  process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM');
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+
+  let log: EventLog | undefined;
+  const record = async (event: TimedEvent): Promise<void> => {
+    show(event);
+    await log?.append(event);
+  };
+  try {
+    for (const message of warnings) await record(timed({ kind: 'warning', message }));
+    const run = trainRun({
+      config,
+      name,
+      version,
+      resume: options.resume ?? config.train.resume_from_checkpoint,
+      signal: beforeTraining.signal,
+      control: () => Promise.resolve({ stop: stopping }),
+    });
+    for await (const event of run) {
+      log ??= await openEventLog(config.run_dir);
+      await record(timed(event));
+      if (event.kind === 'end' && event.reason === 'stopped') process.exitCode = 130;
+    }
+  } catch (error) {
+    if (stopping && beforeTraining.signal.aborted && isAbort(error)) {
+      process.stderr.write('stopped before training; what was cached is kept\n');
+      process.exitCode = 130;
+      return;
+    }
+    const message = error instanceof UserError ? error.message : String(error);
+    await log?.append(timed({ kind: 'end', reason: 'failed', step: 0, message })).catch(() => undefined);
+    throw error;
+  } finally {
+    await log?.close();
+  }
+}
+
+function timed(event: TrainEvent): TimedEvent {
+  return { ...event, time: Date.now() };
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}

@@ -97,7 +97,7 @@ async function scanDataset(
       : [
           {
             kind: 'other',
-            message: `${use.name} has ${others.length} files that are neither pictures nor captions: ${shown}.`,
+            message: `${use.name} has files that are neither pictures nor captions (${others.length}): ${shown}.`,
           },
         ];
   const links = linksNotFollowed.map((link): Note => ({

@@ -9,7 +9,7 @@ import { PictureError } from './picture-error.ts';
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** What is read. AVIF is called heif by the decoder; HEIC, its sibling, is patented and comes with no decoder here. */
+/** What is read. */
 export const pictureFormats = ['jpeg', 'png', 'webp', 'avif', 'tiff', 'gif'] as const;
 
 /** A format that is read. */
@@ -50,20 +50,28 @@ export function pictureError(error: unknown, maxPixels: number): PictureError {
   });
 }
 
+// The brands of HEIC (ISO/IEC 23008-12, annex B.4), AVIF's sibling for phones, whose patents leave it without a decoder.
+const heicBrands = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs'];
+
+function isHeic(bytes: Uint8Array): boolean {
+  const start = Buffer.from(bytes.subarray(4, 12)).toString('latin1');
+  return start.startsWith('ftyp') && heicBrands.includes(start.slice(4));
+}
+
 /** Starts reading a picture; nothing is decoded until its output is asked for. Only the first frame or page is read. */
 export function openPicture(bytes: Uint8Array, { maxPixels = defaultMaxPixels }: PictureLimits = {}): Sharp {
   if (bytes.byteLength === 0) throw new PictureError('unreadable', 'It is empty (0 bytes); save or download it again.');
+  if (isHeic(bytes)) {
+    throw new PictureError('unsupported', `It is in the HEIC format, for which no free decoder exists; ${remedies}.`);
+  }
   // 'error' refuses files that end too early, whose rest would be grey; 'warning' would refuse odd metadata too.
   return sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels, sequentialRead: true });
 }
 
 /** A picture's format, checked to be one that is read. */
 export function checkFormat(metadata: Metadata): PictureFormat {
-  const name: string = metadata.format;
-  if (name === 'heif') {
-    if (metadata.compression === 'av1') return 'avif';
-    throw new PictureError('unsupported', `It is in the HEIC format, for which no free decoder exists; ${remedies}.`);
-  }
+  // The decoder calls AVIF by its container's name.
+  const name: string = metadata.format === 'heif' && metadata.compression === 'av1' ? 'avif' : metadata.format;
   const format = pictureFormats.find((known) => known === name);
   if (format === undefined) {
     throw new PictureError('unsupported', `It is in the ${quoted(name)} format, which is not read; ${remedies}.`);

@@ -35,7 +35,7 @@ import { exportRun } from './export-run.ts';
 import { cacheLatents, cachePrompts, type CacheModels, promptOf } from './fill-cache.ts';
 import { optimizerOptions } from './optimizer-options.ts';
 import { lockRun } from './run-lock.ts';
-import { makeSamples, type RunSampler, runSamples, samplePath, writeGrids } from './run-samples.ts';
+import { makeSamples, type RunSampler, runSamples, writeGrids } from './run-samples.ts';
 import { initialState, type TrainState } from './train-state.ts';
 import { type BatchMaker, trainingBatch } from './training-batches.ts';
 import { validate } from './validate.ts';

@@ -13,7 +13,7 @@ export function define(command: Command): void {
     .option(
       '-s, --set <key=value>',
       'overrides an option, such as train.max_train_steps=200; repeatable',
-      (text, all: readonly string[] = []) => [...all, text],
+      (text, all: readonly string[]) => [...all, text],
       [],
     )
     .option('--resume <how>', "auto (go on from the newest checkpoint), never, or a checkpoint's folder")

@@ -96,12 +96,6 @@ export function tensorBytes({ data }: Tensor): Uint8Array {
 
 const scratch = new DataView(new ArrayBuffer(4));
 
-/** The float32 value of a bfloat16 bit pattern: its upper 16 bits. */
-export function bfloat16ToNumber(bits: number): number {
-  scratch.setUint32(0, bits << 16);
-  return scratch.getFloat32(0);
-}
-
 /** The bfloat16 bit pattern nearest to `value`, ties to even (IEEE 754 rounding, as PyTorch does). */
 export function numberToBfloat16(value: number): number {
   scratch.setFloat32(0, value);
@@ -147,7 +141,11 @@ export function toFloat32({ dtype, data }: Tensor): Float32Array {
     for (let i = 0; i < data.length; i++) bits[i] = (data[i] ?? 0) << 16;
     return out;
   }
-  if (dtype === 'float16') return Float32Array.from(data, float16ToNumber);
+  if (dtype === 'float16') {
+    const out = new Float32Array(data.length);
+    for (let i = 0; i < data.length; i++) out[i] = float16ToNumber(data[i] ?? 0);
+    return out;
+  }
   return Float32Array.from(data);
 }
 

@@ -1,4 +1,4 @@
-import { addDims, type Dim, equalShapes, formatShape, mulDims, normalizeAxis, type Shape } from '../dim.ts';
+import { addDims, type Dim, formatShape, mulDims, normalizeAxis, type Shape } from '../dim.ts';
 import { defineOp, outputOf, type Value } from '../value.ts';
 import { expand, reduceSum, reshape, scalarTensor } from './broadcast.ts';
 import { scalar } from './elementwise.ts';
@@ -204,9 +204,4 @@ export function sumGroups(x: Value, axis: number, size: number): Value {
     throw new RangeError(`sumGroups: ${dim} is not a multiple of ${size}`);
   const grouped = reshape(x, [...x.shape.slice(0, normal), dim / size, size, ...x.shape.slice(normal + 1)]);
   return reduceSum(grouped, [normal + 1], false);
-}
-
-/** Whether two values have the same type. */
-export function sameType(a: Value, b: Value): boolean {
-  return a.dtype === b.dtype && equalShapes(a.shape, b.shape);
 }

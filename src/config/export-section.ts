@@ -1,0 +1,92 @@
+import { z } from 'zod';
+
+import { count, optionDocs, positive } from './option.ts';
+
+/** Formats that an adapter can be written in. */
+export const exportFormats = ['diffusers', 'comfyui', 'kohya', 'merged'] as const;
+
+/** `export`: the files at the end of a run. */
+export const exportSection = z
+  .strictObject({
+    formats: z
+      .array(z.enum(exportFormats))
+      .default(['diffusers'])
+      .register(optionDocs, {
+        about:
+          '`diffusers` (also SD.Next, OneTrainer, SimpleTuner), `comfyui` (names and fused layers as ComfyUI wants them), `kohya`, `merged` (the whole model with the adapter in it: as large as the model). Each is loaded back and compared before the run says done.',
+        expects: 'a list of diffusers, comfyui, kohya, merged',
+        mayChange: true,
+        otherNames: ['format', 'save_model_as', 'output_model_format'],
+      }),
+    dtype: z
+      .enum(['fp32', 'bf16', 'fp16'])
+      .default('fp32')
+      .register(optionDocs, {
+        about: 'Precision of the adapter in the files; fp32 loses nothing, the others halve the file.',
+        source: "what diffusers' script trains LoRA weights in",
+        mayChange: true,
+        otherNames: ['save_precision', 'output_dtype', 'save_dtype', 'upcast_before_saving'],
+      }),
+    scale: positive.default(1).register(optionDocs, {
+      about: 'Multiplies the effect of the adapter.',
+      mayChange: true,
+    }),
+    rank: count.nullable().default(null).register(optionDocs, {
+      about: 'Resizes the adapter to a lower rank by SVD, and says how much is lost.',
+      mayChange: true,
+    }),
+    fold_alpha: z.boolean().default(false).register(optionDocs, {
+      about: '`diffusers`: multiplies alpha / rank into the weights, for diffusers before 0.34, which ignores it.',
+      mayChange: true,
+    }),
+    merged_layout: z.enum(['diffusers', 'native']).default('diffusers').register(optionDocs, {
+      about: "`merged`: a folder for diffusers, or one file with NVlabs' names for ComfyUI.",
+      mayChange: true,
+    }),
+    output: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .register(optionDocs, {
+        about: 'The folder that the files go to.',
+        defaultText: '`adapter` in `run_dir`',
+        path: 'output',
+        mayChange: true,
+        otherNames: ['output_name', 'output_model_destination'],
+      }),
+    title: z.string().min(1).nullable().default(null).register(optionDocs, {
+      about: "The name of the adapter in the model card and in the files' metadata.",
+      defaultText: 'the name of the config file',
+      mayChange: true,
+    }),
+    author: z.string().min(1).nullable().default(null).register(optionDocs, {
+      about: 'Whose adapter it is, for the model card and the metadata.',
+      mayChange: true,
+    }),
+    license: z.string().min(1).nullable().default(null).register(optionDocs, {
+      about: "The licence of the adapter, for the model card and the metadata; the base model's applies as well.",
+      mayChange: true,
+    }),
+    push_to_hub: z.boolean().default(false).register(optionDocs, {
+      about:
+        'Uploads the adapter, the model card and the samples to the Hugging Face hub, with the token of HF_TOKEN or of `hf auth login`; a token is never written into a config.',
+      source: "diffusers' script",
+      mayChange: true,
+    }),
+    hub_model_id: z.string().min(1).nullable().default(null).register(optionDocs, {
+      about: 'The repository to upload to: `NAME`, or `OWNER/NAME`.',
+      defaultText: 'the name of the config file',
+      source: "diffusers' script",
+      mayChange: true,
+    }),
+    hub_private: z
+      .boolean()
+      .default(true)
+      .register(optionDocs, {
+        about: 'Makes a new repository private: samples show what the pictures show.',
+        mayChange: true,
+        otherNames: ['hub_private_repo', 'private'],
+      }),
+  })
+  .register(optionDocs, { about: 'What is written at the end of a run, and by `sana-train export RUN`.' });

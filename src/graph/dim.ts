@@ -162,7 +162,8 @@ export function linearIn(dim: Dim, symbol: string): { readonly slope: number; re
  * Extends `bindings` by what `dim` being `size` says about its symbols.
  * A size linear in one symbol ('H', '32*H', 'H+2') tells the symbol; another one ('H*W') is bound as a whole until its
  * symbols are known.
- * @throws RangeError when size and bindings contradict each other, or no whole number fits.
+ * @throws RangeError when size and bindings contradict each other, or no whole number from 1 fits: kernels differ in what
+ *   they make of an axis of none
  */
 export function bindDim(dim: Dim, size: number, bindings: Record<string, number>): void {
   if (typeof dim === 'number') {
@@ -174,7 +175,7 @@ export function bindDim(dim: Dim, size: number, bindings: Record<string, number>
   const linear = symbol === undefined ? undefined : linearIn(dim, symbol);
   if (symbol !== undefined && linear && bindings[symbol] === undefined) {
     const solution = (size - linear.offset) / linear.slope;
-    if (!Number.isInteger(solution) || solution < 0) {
+    if (!Number.isInteger(solution) || solution < 1) {
       throw new RangeError(`an axis of size ${dim} got ${size}; ${symbol} would be ${solution}`);
     }
     bindings[symbol] = solution;

@@ -49,11 +49,6 @@ describe('createOnnxruntimeEngine', () => {
     expect(await executable.run({ x: float32([1, 2], shared) })).toEqual({ y });
   });
 
-  it('takes a batch of none', async () => {
-    const executable = await engine.compile(twice, new Map());
-    expect(await executable.run({ x: float32([0, 2], []) })).toEqual({ y: float32([0, 2], []) });
-  });
-
   it('gives outputs that are inputs, constants, weights or used twice', async () => {
     const y = add(x, 1);
     const graph = createGraph({ y, again: y, x, same: x, one: constant(float32([1], [1])), w: weight('w', [1]) });
@@ -93,6 +88,7 @@ describe('createOnnxruntimeEngine', () => {
     const executable = await engine.compile(twice, new Map());
     await expect(executable.run({})).rejects.toThrow("input 'x' is missing; expected is float32 [B, 2]");
     await expect(executable.run({ x: float32([2], [1, 2]) })).rejects.toThrow("input 'x' is float32 [2]");
+    await expect(executable.run({ x: float32([0, 2], []) })).rejects.toThrow('an axis of size B got 0; B would be 0');
     // What only the runtime sees: a file that has become shorter since its header was read.
     const path = join(folder, 'short.safetensors');
     await writeSafetensors(path, [['w', float32([2], [1, 2])]]);

@@ -131,7 +131,6 @@ describe('bindDim', () => {
   it.each<[readonly (readonly [Dim, number])[], Record<string, number>]>([
     [[[4, 4]], {}],
     [[['H', 4]], { H: 4 }],
-    [[['H', 0]], { H: 0 }],
     [[['32*H', 96]], { H: 3 }],
     [[['2*H+-1', 7]], { H: 4 }],
     [
@@ -152,6 +151,7 @@ describe('bindDim', () => {
     [[[4, 5]], 'an axis of size 4 got 5'],
     [[['32*H', 100]], 'an axis of size 32*H got 100; H would be 3.125'],
     [[['H+2', 1]], 'an axis of size H+2 got 1; H would be -1'],
+    [[['B', 0]], 'an axis of size B got 0; B would be 0'],
     [
       [
         ['H', 2],

@@ -7,8 +7,8 @@ const headerLength = signature.length + 4 + 4 + 13 + 4;
 
 /**
  * A PNG file with texts about the picture, which sharp reads (`comments`) and does not write.
- * As Pillow and the programs built on it do: a tEXt chunk where the text is Latin-1, else an iTXt chunk in UTF-8
- * (PNG specification, 11.3.3). Put after the header, where readers find them without reading the picture.
+ * As a tEXt chunk, which every program knows, where the text is ASCII, else as an iTXt chunk in UTF-8 (PNG specification,
+ * 11.3.3): sharp takes tEXt for UTF-8, though it is Latin-1. They follow the header, before the picture itself.
  * @param texts by keyword: 1 to 79 printable ASCII characters
  */
 export function withPngTexts(png: Uint8Array, texts: Readonly<Record<string, string>>): Uint8Array {
@@ -22,10 +22,10 @@ function textChunk(keyword: string, text: string): Buffer {
     throw new RangeError(`withPngTexts: the keyword ${JSON.stringify(keyword)}`);
   // A zero ends a text.
   const content = text.replaceAll('\0', '');
-  const isLatin1 = !/[^\t\n\r -~\u00a0-\u00ff]/.test(content);
+  const isAscii = !/[^\t\n\r -~]/.test(content);
   // iTXt: not compressed (two zeros), no language, no translated keyword.
-  return isLatin1
-    ? chunk('tEXt', Buffer.from(`${keyword}\0`, 'latin1'), Buffer.from(content, 'latin1'))
+  return isAscii
+    ? chunk('tEXt', Buffer.from(`${keyword}\0`, 'latin1'), Buffer.from(content, 'ascii'))
     : chunk('iTXt', Buffer.from(`${keyword}\0\0\0\0\0`, 'latin1'), Buffer.from(content, 'utf8'));
 }
 

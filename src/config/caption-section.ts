@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 import { auto, count, countFrom0, optionDocs, positive } from './option.ts';
 
-const text = z.string().min(1);
+/** A text that is not empty; a new schema each time, for documentation belongs to one. */
+const text = () => z.string().min(1);
 
 /** What captioners of every kind have. */
 const common = {
@@ -19,7 +20,7 @@ const common = {
     about: 'Put before every caption; `[trigger]` is the trigger word: "a photo of [trigger], ".',
   }),
   suffix: z.string().default('').register(optionDocs, { about: 'Put after every caption.' }),
-  remove: z.array(text).default([]).register(optionDocs, {
+  remove: z.array(text()).default([]).register(optionDocs, {
     about: 'Texts to take out of captions, beside boiler-plate such as "The image shows".',
   }),
   max_words: count.nullable().default(null).register(optionDocs, {
@@ -28,7 +29,7 @@ const common = {
 };
 
 const generation = {
-  prompt: text.exactOptional().register(optionDocs, {
+  prompt: text().exactOptional().register(optionDocs, {
     about: 'What the model is asked; for Florence-2 a task such as `<MORE_DETAILED_CAPTION>`.',
     defaultText: 'the request for a description that suits the model',
   }),
@@ -39,7 +40,7 @@ const transformers = z.strictObject({
   type: z.literal('transformers').register(optionDocs, {
     about: 'A vision-language model that transformers.js runs: Florence-2, SmolVLM, BLIP, ViT-GPT2, Moondream.',
   }),
-  model: text.register(optionDocs, {
+  model: text().register(optionDocs, {
     about:
       'A Hugging Face id such as `onnx-community/Florence-2-base-ft`, a folder, or the name of a bundled captioner.',
     path: 'model',
@@ -64,7 +65,7 @@ const openai = z.strictObject({
       expects: 'an address such as http://localhost:11434/v1',
       source: 'Ollama',
     }),
-  model: text.register(optionDocs, { about: "The model's name there." }),
+  model: text().register(optionDocs, { about: "The model's name there." }),
   api_key_env: z
     .string()
     .regex(/^[A-Za-z_]\w*$/)
@@ -103,7 +104,7 @@ const existing = z.strictObject({
 
 const template = z.strictObject({
   type: z.literal('template').register(optionDocs, { about: 'The same text for every picture.' }),
-  template: text.register(optionDocs, {
+  template: text().register(optionDocs, {
     about:
       'The text; `[trigger]` is the trigger word and `[filename]` the name of the picture: "a photo of [trigger]".',
   }),
@@ -168,7 +169,7 @@ export const captionSection = z
       about: 'Takes "The image shows" and the like, and repetitions, out of captions.',
     }),
     output: z
-      .union([auto, text])
+      .union([auto, text()])
       .default('auto')
       .register(optionDocs, {
         about: 'The file of all captions with their scores; what it has already is not made again.',

@@ -2,11 +2,12 @@ import { z } from 'zod';
 
 import { auto, count, countFrom0, optionDocs, share, side } from './option.ts';
 
-const text = z.string().min(1);
+/** A text that is not empty; a new schema each time, for documentation belongs to one. */
+const text = () => z.string().min(1);
 // Below 64 pixels no shape but the square is left.
 const trainedSide = side.min(64);
 
-const path = text.register(optionDocs, {
+const path = text().register(optionDocs, {
   about:
     'The folder of the pictures, with its sub-folders: jpeg, png, webp, avif, tiff, and the first frame of a gif. What cannot be used is listed, never dropped in silence.',
   expects: 'a folder of pictures',
@@ -16,12 +17,12 @@ const path = text.register(optionDocs, {
 
 /** What may differ between the sources of a dataset. */
 const sourceOptions = {
-  name: text.nullable().default(null).register(optionDocs, {
+  name: text().nullable().default(null).register(optionDocs, {
     about: 'What reports call this source.',
     defaultText: "the folder's own name",
   }),
   files: z
-    .array(text)
+    .array(text())
     .min(1)
     .nullable()
     .default(null)
@@ -39,7 +40,7 @@ const sourceOptions = {
       defaultText: '`auto`: a table in the folder, else txt, else `instance_prompt`',
       otherNames: ['caption_strategy', 'caption_source', 'captions_from'],
     }),
-  caption_table: text
+  caption_table: text()
     .nullable()
     .default(null)
     .register(optionDocs, {
@@ -49,7 +50,7 @@ const sourceOptions = {
       source: "Hugging Face's imagefolder",
       otherNames: ['caption_column', 'image_column', 'metadata_file', 'in_json'],
     }),
-  instance_prompt: text
+  instance_prompt: text()
     .nullable()
     .default(null)
     .register(optionDocs, {
@@ -57,7 +58,7 @@ const sourceOptions = {
       source: "diffusers' script",
       otherNames: ['prompt'],
     }),
-  trigger_word: text
+  trigger_word: text()
     .nullable()
     .default(null)
     .register(optionDocs, {
@@ -87,7 +88,7 @@ const sourceOptions = {
       usual: '0.1 to 1',
       otherNames: ['loss_weight'],
     }),
-  class_prompt: text
+  class_prompt: text()
     .nullable()
     .default(null)
     .register(optionDocs, {
@@ -96,7 +97,7 @@ const sourceOptions = {
       source: "diffusers' script",
       otherNames: ['reg_prompt'],
     }),
-  class_data_dir: text
+  class_data_dir: text()
     .nullable()
     .default(null)
     .register(optionDocs, {
@@ -164,7 +165,7 @@ const sourceOptions = {
       expects: 'a colour such as "#ffffff", in quotes',
       otherNames: ['background_colour'],
     }),
-  mask: text
+  mask: text()
     .nullable()
     .default(null)
     .register(optionDocs, {
@@ -259,7 +260,7 @@ export const datasetSection = z
       usual: '0, or a tenth of 30 pictures and more',
       otherNames: ['validation_split', 'val_split', 'eval_split', 'num_val_images'],
     }),
-    cache_dir: text
+    cache_dir: text()
       .nullable()
       .default(null)
       .register(optionDocs, {

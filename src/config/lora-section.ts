@@ -20,7 +20,7 @@ export const loraSection = z
       .default(16)
       .register(optionDocs, {
         about: 'Rank of the adapter matrices: more can hold more detail, takes more memory and overfits sooner.',
-        usual: '4 to 64 are usual',
+        usual: '4 to 64',
         source: "OneTrainer's and SimpleTuner's; diffusers' script has 4",
         otherNames: ['network_dim', 'lora_rank', 'r', 'dim', 'linear'],
       }),

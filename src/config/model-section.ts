@@ -42,7 +42,7 @@ export const modelSection = z
       .default('fp32')
       .register(optionDocs, {
         about: 'Precision of the autoencoder (DC-AE).',
-        usual: 'never fp16: it gives black pictures and NaN',
+        expects: 'fp32 or bf16; fp16 gives black pictures and NaN',
         source: "diffusers' script: the autoencoder stays in fp32",
         otherNames: ['vae_precision'],
       }),

@@ -79,7 +79,8 @@ function wrongValue(path: Path, root: unknown): Problem {
     .filter((word) => word !== undefined);
   const expects = words.length > 1 ? `one of ${words.join(', ')}` : node ? describeType(node) : 'something else';
   const usual = node?.docs?.usual;
-  const hint = usual === undefined ? '' : ` (${usual})`;
+  const hint =
+    usual === undefined ? '' : ` (${/^[\d.]+ to [\d.]+$/.test(usual) ? `${usual} are usual` : `usual: ${usual}`})`;
   const missing =
     value === undefined && (path.length === 0 || !isMapping(parent) || !Object.hasOwn(parent, path.at(-1) ?? ''));
   if (missing && path.length > 0) {

@@ -33,6 +33,22 @@ describe('the schema', () => {
     expect(bare.map(([path]) => path)).toEqual([]);
   });
 
+  it('documents no part of an option as another option', () => {
+    // A schema that two options share would take the documentation, and the rules for paths, of the last of them.
+    for (const [path, node] of all) {
+      const parts = alternatives(node).flatMap(({ items }) =>
+        items && !('length' in items) ? [items] : (items ?? []),
+      );
+      const inner = [...parts, ...(node.anyOf ?? [])].filter(
+        (part) => part !== node && part.docs && part.type !== 'object',
+      );
+      expect(
+        inner.map(({ docs }) => docs?.about),
+        path,
+      ).toEqual([]);
+    }
+  });
+
   it('is in snake_case', () => {
     expect(all.map(([path]) => path).filter((path) => !/^[a-z0-9_.]+$/.test(path))).toEqual([]);
   });

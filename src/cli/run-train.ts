@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load-config.ts';
 import type { TimedEvent, TrainEvent } from '../events.ts';
 import { createPlainLog } from '../log/plain-log.ts';
+import { openTensorboardLog, type TensorboardLog } from '../log/tensorboard.ts';
 import { type EventLog, openEventLog } from '../run/event-log.ts';
 import { trainRun } from '../run/train-run.ts';
 import { UserError } from '../errors.ts';
@@ -36,9 +37,11 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
   process.on('SIGINT', stop).on('SIGTERM', stop);
 
   let log: EventLog | undefined;
+  let board: TensorboardLog | undefined;
   const record = async (event: TimedEvent): Promise<void> => {
     show(event);
     await log?.append(event);
+    await board?.append(event);
   };
   try {
     for (const message of warnings) await record(timed({ kind: 'warning', message }));
@@ -52,6 +55,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     });
     for await (const event of run) {
       log ??= await openEventLog(config.run_dir);
+      if (config.log.tensorboard) board ??= await openTensorboardLog(config.run_dir, Date.now());
       await record(timed(event));
       if (event.kind === 'end' && event.reason === 'stopped') process.exitCode = 130;
     }
@@ -66,6 +70,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     throw error;
   } finally {
     await log?.close();
+    await board?.close();
   }
 }
 

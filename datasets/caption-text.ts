@@ -69,14 +69,22 @@ function shuffled(text: string, keep: number, random: Random): string {
 
 const marker = '[trigger]';
 
-/** A caption with the trigger word in it: where it says `[trigger]`, or in front unless it is there as a word already. */
-export function withTrigger(text: string, trigger: string): string {
-  if (trigger === '') return text;
-  if (text.includes(marker)) return text.replaceAll(marker, trigger);
-  const escaped = trigger.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+/** Whether a text has a word (or words) as such, and not as part of another: `sks` is not in `masks`. */
+function mentions(text: string, word: string): boolean {
+  const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   // \b knows only ASCII letters; a trigger may be of any script.
-  if (new RegExp(`(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`, 'iu').test(text)) return text;
-  return text === '' ? trigger : `${trigger}, ${text}`;
+  return new RegExp(`(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`, 'iu').test(text);
+}
+
+/**
+ * A caption with prefix, suffix and the trigger word: where one of them says `[trigger]`, or in front of the caption,
+ * unless the word is there already.
+ */
+export function completeCaption(text: string, { triggerWord = '', prefix = '', suffix = '' }: CaptionRules): string {
+  const whole = prefix + text + suffix;
+  if (whole.includes(marker)) return whole.replaceAll(marker, triggerWord);
+  if (triggerWord === '' || mentions(whole, triggerWord)) return whole;
+  return prefix + (text === '' ? triggerWord : `${triggerWord}, ${text}`) + suffix;
 }
 
 /**
@@ -84,11 +92,10 @@ export function withTrigger(text: string, trigger: string): string {
  * off changes no other's draws.
  */
 export function drawCaption(captions: readonly Caption[], rules: CaptionRules, random: Random): CaptionDraw {
-  const { choose = uniformChoice, triggerWord = '', prefix = '', suffix = '' } = rules;
-  const { shuffleTags = false, keepTags = 0, dropout = 0 } = rules;
+  const { choose = uniformChoice, shuffleTags = false, keepTags = 0, dropout = 0 } = rules;
   const { text, source } = choose(captions, random.fork('choice'));
   const from = source === undefined ? {} : { source };
   if (random.fork('dropout').uniform() < dropout) return { text: '', dropped: true, ...from };
   const ordered = shuffleTags ? shuffled(text, keepTags, random.fork('tags')) : text;
-  return { text: prefix + withTrigger(ordered, triggerWord) + suffix, dropped: false, ...from };
+  return { text: completeCaption(ordered, rules), dropped: false, ...from };
 }

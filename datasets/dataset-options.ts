@@ -35,12 +35,12 @@ export interface DatasetOptions extends CaptionRules {
   readonly captionsFrom?: CaptionFrom;
   /** A table of captions, relative to the folder. */
   readonly captionTable?: string;
-  /** The caption of pictures that have none, or of all with captionsFrom 'prompt'. */
+  /** The caption of pictures that have none, or of all with captionsFrom 'instance_prompt'. */
   readonly instancePrompt?: string;
   /** Masks for the loss: the pictures' alpha, or files of the same names in another folder (relative to this one). */
   readonly mask?: 'alpha' | { readonly folder: string };
   /** What is done with files whose bytes are those of an earlier one. @default 'keep' */
-  readonly duplicates?: 'keep' | 'leave-out';
+  readonly duplicates?: 'keep' | 'skip';
   readonly maxPixels?: number;
   readonly maxFileBytes?: number;
 }

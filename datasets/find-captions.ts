@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { UserError } from '../src/errors.ts';
 import { errorCode, fileError } from '../src/io/file-error.ts';
 import { parseCaptionTable, tableKey } from './caption-table.ts';
@@ -12,7 +12,7 @@ import type { Note } from './report.ts';
  * Where captions come from. `auto`: a table in the folder, else a .txt beside the picture, else the instance prompt.
  * The others ask for one of these alone; `filename` reads the name of the picture's file.
  */
-export type CaptionFrom = 'auto' | 'table' | 'txt' | 'filename' | 'prompt';
+export type CaptionFrom = 'auto' | 'table' | 'txt' | 'filename' | 'instance_prompt';
 
 /** What {@link openCaptions} takes. */
 export interface CaptionSourceOptions {
@@ -21,7 +21,10 @@ export interface CaptionSourceOptions {
   readonly files: readonly string[];
   /** @default 'auto' */
   readonly from?: CaptionFrom;
-  /** A .jsonl, .csv or .tsv file, relative to the folder. @default the first of {@link tableNames} that is there */
+  /**
+   * A .jsonl, .csv or .tsv file, relative to the folder. The pictures' paths in it are relative to the folder too.
+   * @default the first of {@link tableNames} that is there
+   */
   readonly table?: string;
   /** The caption of pictures that have no other. */
   readonly instancePrompt?: string;
@@ -90,7 +93,7 @@ async function openTable({
     if (from !== 'table') return undefined;
     throw new UserError(`${folder} has no table of captions; write one, such as ${tableNames[0]}, or name the file.`);
   }
-  const path = join(folder, name);
+  const path = resolve(folder, name);
   return [name, parseCaptionTable(name, await readText(path))];
 }
 
@@ -119,7 +122,7 @@ async function captionsOfText(folder: string, name: string): Promise<FoundCaptio
  */
 export async function openCaptions(options: CaptionSourceOptions): Promise<CaptionSource> {
   const { folder, files, from = 'auto', instancePrompt } = options;
-  if (from === 'prompt' && instancePrompt === undefined) {
+  if (from === 'instance_prompt' && instancePrompt === undefined) {
     throw new UserError(`The captions of ${folder} are to be the instance prompt, and there is none; set one.`);
   }
   const opened = from === 'auto' || from === 'table' ? await openTable(options) : undefined;
@@ -153,7 +156,7 @@ export async function openCaptions(options: CaptionSourceOptions): Promise<Capti
       }
       const was = captions.length > 0 ? 'empty' : 'missing';
       if (instancePrompt !== undefined) {
-        const asked = from === 'prompt' || (was === 'missing' && notes.length === 0);
+        const asked = from === 'instance_prompt' || (was === 'missing' && notes.length === 0);
         const message = `Its caption is ${was}; the instance prompt was taken.`;
         const prompt = { text: cleanCaption(instancePrompt), source: 'instance prompt' };
         return { captions: [prompt], notes: asked ? notes : [...notes, { kind: 'empty-caption', message }] };

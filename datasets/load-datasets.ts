@@ -124,7 +124,7 @@ function markDuplicates(datasets: readonly ScannedDataset[]): void {
       unique.push(entry);
       continue;
     }
-    const leaveOut = options.duplicates === 'leave-out';
+    const leaveOut = options.duplicates === 'skip';
     if (leaveOut) item.used = false;
     item.notes.push({
       kind: 'duplicate',

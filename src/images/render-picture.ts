@@ -1,3 +1,4 @@
+import { UserError } from '../errors.ts';
 import { float32 } from '../graph/tensor.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { openPicture, pictureError, defaultMaxPixels } from './open-picture.ts';
@@ -8,6 +9,18 @@ import type { Kernel, Placement } from './placement.ts';
 
 /** Red, green and blue from 0 to 255. */
 export type Rgb = readonly [number, number, number];
+
+/**
+ * The colour of `#rrggbb`.
+ * @throws UserError for any other text
+ */
+export function parseColour(text: string): Rgb {
+  const [, red, green, blue] = /^#([\da-f]{2})([\da-f]{2})([\da-f]{2})$/i.exec(text) ?? [];
+  if (red === undefined || green === undefined || blue === undefined) {
+    throw new UserError(`${JSON.stringify(text)} is no colour; write it as "#ffffff".`);
+  }
+  return [Number.parseInt(red, 16), Number.parseInt(green, 16), Number.parseInt(blue, 16)];
+}
 
 /** White, what transparent parts are put on by default. */
 export const white: Rgb = [255, 255, 255];

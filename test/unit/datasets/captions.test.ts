@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseCaptionTable, tableKey } from '../../../datasets/caption-table.ts';
-import { cleanCaption, drawCaption, withTrigger } from '../../../datasets/caption-text.ts';
+import { cleanCaption, drawCaption, completeCaption } from '../../../datasets/caption-text.ts';
 import type { CaptionChoice } from '../../../datasets/caption-text.ts';
 import { captionOfFileName } from '../../../datasets/find-captions.ts';
 import { createRandom } from '../../../src/random.ts';
@@ -49,8 +49,9 @@ describe('drawCaption', () => {
   });
 });
 
-describe('withTrigger', () => {
+describe('completeCaption', () => {
   it('replaces the marker, adds the word in front, and adds it only once', () => {
+    const withTrigger = (text: string, triggerWord: string): string => completeCaption(text, { triggerWord });
     expect(withTrigger('a [trigger] by [trigger]', 'sks')).toBe('a sks by sks');
     expect(withTrigger('a dog', 'sks dog')).toBe('sks dog, a dog');
     expect(withTrigger('a photo of SKS Dog, sitting', 'sks dog')).toBe('a photo of SKS Dog, sitting');
@@ -58,6 +59,13 @@ describe('withTrigger', () => {
     expect(withTrigger('', 'sks')).toBe('sks');
     expect(withTrigger('a c++ b', 'c++')).toBe('a c++ b');
     expect(withTrigger('собака', 'соб')).toBe('соб, собака');
+  });
+
+  it('keeps prefix and suffix outside, and finds the word in them', () => {
+    const rules = { triggerWord: 'sks', suffix: '.' };
+    expect(completeCaption('a dog', { ...rules, prefix: 'photo: ' })).toBe('photo: sks, a dog.');
+    expect(completeCaption('a dog', { ...rules, prefix: 'a photo of [trigger], ' })).toBe('a photo of sks, a dog.');
+    expect(completeCaption('a dog', { ...rules, prefix: 'sks: ' })).toBe('sks: a dog.');
   });
 });
 

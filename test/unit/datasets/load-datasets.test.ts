@@ -87,10 +87,10 @@ describe('loadDatasets', () => {
     expect(loaded.examples.map(({ captions }) => captions)).toEqual([[{ text: '' }], [{ text: '' }]]);
     const named = await load({ captionsFrom: 'filename' });
     expect(named.examples[0]?.captions[0]?.text).toBe('red dog');
-    const prompted = await load({ captionsFrom: 'prompt', instancePrompt: 'a dog' });
+    const prompted = await load({ captionsFrom: 'instance_prompt', instancePrompt: 'a dog' });
     expect(prompted.examples.map(({ captions }) => captions[0]?.text)).toEqual(['a dog', 'a dog']);
     expect(notesOf(prompted)).toEqual({ 'red_dog 1.png': ['used'], 'x.png': ['used'] });
-    expect(await refusal(load({ captionsFrom: 'prompt' }))).toContain('there is none; set one.');
+    expect(await refusal(load({ captionsFrom: 'instance_prompt' }))).toContain('there is none; set one.');
     expect(await refusal(load({ captionsFrom: 'table' }))).toContain('has no table of captions');
     expect(await refusal(load({ captionTable: 'none.csv' }))).toContain('there is no such file');
   });
@@ -152,7 +152,7 @@ describe('loadDatasets', () => {
     const options = { resolutions: [256], instancePrompt: 'x' };
     const kept = await loadDatasets([
       { folder: at('d'), ...options },
-      { folder: at('e'), ...options, duplicates: 'leave-out' },
+      { folder: at('e'), ...options, duplicates: 'skip' },
     ]);
     expect(kept.examples.map(({ id }) => id)).toEqual(['d/a.png', 'd/b.png', 'd/c.jpg', 'e/z.png']);
     const messages = kept.report.entries.flatMap(({ notes }) => notes.map(({ message }) => message));

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Tensor } from '../../../src/graph/tensor.ts';
 import { toFloat32 } from '../../../src/graph/tensor.ts';
 import { place } from '../../../src/images/placement.ts';
-import { renderMask, renderPicture } from '../../../src/images/render-picture.ts';
+import { parseColour, renderMask, renderPicture } from '../../../src/images/render-picture.ts';
 
 /** A picture without compression loss, made of rows of colours. */
 async function picture(rows: readonly (readonly (readonly number[])[])[]): Promise<Buffer> {
@@ -153,6 +153,13 @@ describe('renderPicture', () => {
     expect(alpha).toMatchObject({ shape: [1, 2, 2], data: Float32Array.of(1, 0.5, 1, 0.5) });
     const flipped = await renderPicture(bytes, { ...whole, flip: true }, { alphaCell: 32 });
     expect(flipped.alpha?.data).toEqual(Float32Array.of(0.5, 1, 0.5, 1));
+  });
+});
+
+describe('parseColour', () => {
+  it('reads #rrggbb and nothing else', () => {
+    expect(parseColour('#Ff8000')).toEqual([255, 128, 0]);
+    expect(() => parseColour('white')).toThrow('"white" is no colour; write it as "#ffffff".');
   });
 });
 

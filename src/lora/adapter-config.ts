@@ -1,12 +1,13 @@
 import { UserError } from '../errors.ts';
 import type { SanaModule } from '../models/sana-transformer-config.ts';
+import { compilePattern } from './module-pattern.ts';
 
 /** How an adapter is built; names and meanings are peft's LoraConfig's. */
 export interface AdapterConfig {
   readonly type: 'lora' | 'dora';
   readonly rank: number;
   readonly alpha: number;
-  /** Ranks of modules whose names end in a key. */
+  /** Ranks of modules whose names a key matches (see `compilePattern`). */
   readonly rankPattern: Readonly<Record<string, number>>;
   readonly alphaPattern: Readonly<Record<string, number>>;
   /** Names, or the ends of names after a dot, of the modules to adapt. */
@@ -34,36 +35,6 @@ function endsIn(name: string, key: string): boolean {
   return name === key || name.endsWith(`.${key}`);
 }
 
-/** The entry of the first pattern that a module's name matches; as in peft a key is a regular expression for its end. */
-export function patternValue(pattern: Readonly<Record<string, number>>, name: string): number | undefined {
-  for (const [key, value] of Object.entries(pattern)) {
-    if (endsIn(name, key)) return value;
-    // Keys with wildcards are matched in linear time: each '.*' or '\d+' spans any run, and nothing else is special.
-    if (matchesWildcards(name, key)) return value;
-  }
-  return undefined;
-}
-
-/** Whether a name, or its end after a dot, matches a key in which '.*' stands for anything and '\d+' for a number. */
-function matchesWildcards(name: string, key: string): boolean {
-  if (!/\.\*|\\d\+/.test(key)) return false;
-  const source = key
-    .split(/(\.\*|\\d\+|\\\.|\^|\$)/)
-    .map((part) =>
-      part === '.*'
-        ? '.*'
-        : part === '\\d+'
-          ? '\\d+'
-          : part === '^' || part === '$'
-            ? ''
-            : part === '\\.'
-              ? '\\.'
-              : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'),
-    )
-    .join('');
-  return new RegExp(`^(?:.*\\.)?${source}$`).test(name);
-}
-
 /** What B A is multiplied by: alpha / rank, or alpha / sqrt(rank) for rank-stabilised LoRA. */
 export function adapterScale(alpha: number, rank: number, rslora: boolean): number {
   return alpha / (rslora ? Math.sqrt(rank) : rank);
@@ -71,22 +42,36 @@ export function adapterScale(alpha: number, rank: number, rslora: boolean): numb
 
 /**
  * The modules that a config adapts, with each one's rank and scale.
- * @throws UserError naming targets that match no module, or a rank below 1
+ * @throws UserError naming targets or keys of patterns that match no module, or a rank below 1
  */
 export function adaptedModules(modules: ReadonlyMap<string, SanaModule>, config: AdapterConfig): AdaptedModules {
   const unused = config.targetModules.filter((target) => ![...modules.keys()].some((name) => endsIn(name, target)));
   if (unused.length > 0 || config.targetModules.length === 0) {
     throw new UserError(
-      `lora.target_modules ${unused.length > 0 ? `has ${unused.join(', ')}, which the model has not` : 'is empty'}; use some of to_q, to_k, to_v, to_out.0, conv_inverted, conv_point.`,
+      `lora.target_modules ${unused.length > 0 ? `has ${unused.join(', ')}, which no adapter can change` : 'is empty'}; use some of to_q, to_k, to_v, to_out.0, conv_inverted, conv_point.`,
     );
   }
+  const targets = [...modules].filter(([name]) => config.targetModules.some((target) => endsIn(name, target)));
+  const rankOf = compilePattern(config.rankPattern, 'lora.rank_pattern');
+  const alphaOf = compilePattern(config.alphaPattern, 'lora.alpha_pattern');
+  for (const [label, pattern] of Object.entries({ rank: config.rankPattern, alpha: config.alphaPattern })) {
+    for (const [key, value] of Object.entries(pattern)) {
+      const matches = compilePattern({ [key]: value }, `lora.${label}_pattern`);
+      if (targets.some(([name]) => matches(name) !== undefined)) continue;
+      throw new UserError(
+        `lora.${label}_pattern has ${key}, which matches no layer that lora.target_modules adapts; use the end of a layer's name, such as attn2.to_k.`,
+      );
+    }
+  }
   const adapted = new Map<string, AdaptedModule>();
-  for (const [name, module] of modules) {
-    if (!config.targetModules.some((target) => endsIn(name, target))) continue;
-    const rank = patternValue(config.rankPattern, name) ?? config.rank;
-    const alpha = patternValue(config.alphaPattern, name) ?? config.alpha;
+  for (const [name, module] of targets) {
+    const rank = rankOf(name) ?? config.rank;
+    const alpha = alphaOf(name) ?? config.alpha;
     if (!Number.isInteger(rank) || rank < 1) {
       throw new UserError(`The rank of ${name} is ${rank}; use a whole number from 1 (4 to 64 are usual).`);
+    }
+    if (!Number.isFinite(alpha)) {
+      throw new UserError(`The alpha of ${name} is ${alpha}; use a number, such as its rank, ${rank}.`);
     }
     const scale = adapterScale(alpha, rank, config.rslora);
     adapted.set(name, { ...module, rank, alpha, scale, dora: config.type === 'dora', dropout: config.dropout });

@@ -2,15 +2,12 @@ import { z } from 'zod';
 
 import { UserError } from '../errors.ts';
 import { fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { assertFinite } from '../io/assert-finite.ts';
+import { quoted } from '../io/json.ts';
 import { openSafetensors, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import type { SanaModule } from '../models/sana-transformer-config.ts';
-import {
-  type AdaptedModule,
-  type AdaptedModules,
-  adapterScale,
-  parameterShapes,
-  patternValue,
-} from './adapter-config.ts';
+import { type AdaptedModule, type AdaptedModules, adapterScale, parameterShapes } from './adapter-config.ts';
+import { compilePattern } from './module-pattern.ts';
 
 /** An adapter in memory: what it adapts and its tensors by their names in diffusers' file. */
 export interface Adapter {
@@ -25,39 +22,72 @@ const metadataKey = 'lora_adapter_metadata';
 const prefix = 'transformer.';
 
 const metadataSchema = z.object({
-  r: z.number().positive(),
+  r: z.int().positive(),
   lora_alpha: z.number(),
+  rank_pattern: z.record(z.string(), z.int().positive()).default({}),
   alpha_pattern: z.record(z.string(), z.number()).default({}),
   use_rslora: z.boolean().default(false),
   use_dora: z.boolean().default(false),
 });
 
-function parseMetadata(path: string, text: string | undefined): z.output<typeof metadataSchema> | undefined {
+/** What a header says of each module; undefined where there is none, as in files of diffusers before 0.34. */
+interface AdapterHeader {
+  rankOf(module: string): number;
+  alphaOf(module: string): number;
+  readonly rslora: boolean;
+  readonly dora: boolean;
+}
+
+function parseMetadata(path: string, text: string | undefined): AdapterHeader | undefined {
   if (text === undefined) return undefined;
   try {
     const flat = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
     const own = Object.entries(flat).flatMap(([key, value]) =>
       key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [],
     );
-    return metadataSchema.parse(Object.fromEntries(own));
+    const metadata = metadataSchema.parse(Object.fromEntries(own));
+    const rankOf = compilePattern(metadata.rank_pattern, 'rank_pattern');
+    const alphaOf = compilePattern(metadata.alpha_pattern, 'alpha_pattern');
+    return {
+      rankOf: (module) => rankOf(module) ?? metadata.r,
+      alphaOf: (module) => alphaOf(module) ?? metadata.lora_alpha,
+      rslora: metadata.use_rslora,
+      dora: metadata.use_dora,
+    };
   } catch (error) {
-    const reason =
-      error instanceof z.ZodError
-        ? error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
-        : 'it is no JSON';
+    let reason = 'it is no JSON';
+    if (error instanceof UserError) reason = error.message.replace(/\.$/, '');
+    if (error instanceof z.ZodError) {
+      const issues = error.issues.slice(0, 5).map((issue) => `${quoted(issue.path.join('.'))}: ${issue.message}`);
+      reason = issues.join('; ');
+    }
     throw new UserError(`${path}: the header's ${metadataKey} cannot be read (${reason}); export the adapter again.`);
   }
+}
+
+/** Some names of a file for a message, and how many more there are. */
+function listed(names: readonly string[]): string {
+  return names.slice(0, 5).map(quoted).join(', ') + (names.length > 5 ? ` and ${names.length - 5} more` : '');
 }
 
 /**
  * Reads an adapter in diffusers' format, for a model that has `modules`.
  * Without metadata the scale is 1, as diffusers takes it.
  *
- * @throws UserError naming tensors that are unknown, missing or of the wrong shape
+ * @throws UserError naming tensors that are unknown, missing, of the wrong shape or dtype, or not finite, and headers
+ *   that say something else than the tensors
  */
 export async function readAdapter(path: string, modules: ReadonlyMap<string, SanaModule>): Promise<Adapter> {
   const file = await openSafetensors(path);
-  const metadata = parseMetadata(path, file.metadata[metadataKey]);
+  const header = parseMetadata(path, file.metadata[metadataKey]);
+  const names = [...file.tensors.keys()];
+  const hasMagnitudes = names.some((name) => name.endsWith('.lora_magnitude_vector'));
+  // diffusers would leave the magnitudes out, or begin with those of the model: neither is what was trained.
+  if (header && header.dora !== hasMagnitudes) {
+    throw new UserError(
+      `${path}: the header says use_dora ${header.dora}, but there are ${hasMagnitudes ? '' : 'no '}magnitudes; export the adapter again.`,
+    );
+  }
   const adapted = new Map<string, AdaptedModule>();
   const expected = new Map<string, readonly number[]>();
   for (const [name, module] of modules) {
@@ -66,27 +96,29 @@ export async function readAdapter(path: string, modules: ReadonlyMap<string, San
     const [rank = 0] = a.shape;
     if (rank < 1)
       throw new UserError(`${path}: lora_A of ${name} has shape [${a.shape.join(', ')}], which has no rank.`);
-    const alpha = metadata ? (patternValue(metadata.alpha_pattern, name) ?? metadata.lora_alpha) : rank;
-    const dora = file.tensors.has(`${prefix}${name}.lora_magnitude_vector`);
-    const entry: AdaptedModule = {
-      ...module,
-      rank,
-      alpha,
-      scale: adapterScale(alpha, rank, metadata?.use_rslora ?? false),
-      dora,
-      dropout: 0,
-    };
+    if (header && header.rankOf(name) !== rank) {
+      throw new UserError(
+        `${path}: the header says rank ${header.rankOf(name)} for ${name}, whose lora_A has ${rank} rows; export the adapter again.`,
+      );
+    }
+    const alpha = header?.alphaOf(name) ?? rank;
+    const scale = adapterScale(alpha, rank, header?.rslora ?? false);
+    const entry: AdaptedModule = { ...module, rank, alpha, scale, dora: hasMagnitudes, dropout: 0 };
     adapted.set(name, entry);
     for (const [parameter, shape] of parameterShapes(name, entry)) expected.set(parameter, shape);
   }
-  const unknown = [...file.tensors.keys()].filter((name) => !expected.has(name));
-  if (adapted.size === 0 || unknown.length > 0) {
-    const names = unknown.slice(0, 5).join(', ') + (unknown.length > 5 ? ` and ${unknown.length - 5} more` : '');
+  const unknown = names.filter((name) => !expected.has(name));
+  if (adapted.size === 0) {
     throw new UserError(
-      `${path} is no adapter of this model in diffusers' format: ${adapted.size === 0 ? 'no module of the model is in it' : `it has no place for ${names}`}.`,
+      `${path} is no adapter of this model in diffusers' format: it has ${listed(names)}, and none of the names that diffusers gives, such as transformer.transformer_blocks.0.attn1.to_q.lora_A.weight.`,
     );
   }
-  const tensors = new Map<string, Tensor>();
+  if (unknown.length > 0) {
+    throw new UserError(
+      `${path} is no adapter of this model in diffusers' format: the model has no place for ${listed(unknown)}.`,
+    );
+  }
+  const weights = new Map<string, Tensor>();
   for (const [name, shape] of expected) {
     const location = file.tensors.get(name);
     if (!location || location.shape.join() !== shape.join()) {
@@ -94,9 +126,13 @@ export async function readAdapter(path: string, modules: ReadonlyMap<string, San
         `${path}: ${name} is ${location ? `[${location.shape.join(', ')}]` : 'missing'}, expected [${shape.join(', ')}]; the adapter is of another model.`,
       );
     }
-    tensors.set(name, await readTensor(location));
+    if (!['float32', 'float16', 'bfloat16'].includes(location.dtype)) {
+      throw new UserError(`${path}: ${name} is of ${location.dtype}, expected float32, float16 or bfloat16.`);
+    }
+    weights.set(name, await readTensor(location));
   }
-  return { modules: adapted, tensors };
+  await assertFinite(file.tensors);
+  return { modules: adapted, tensors: weights };
 }
 
 /** What to write into an adapter file besides its tensors. */
@@ -119,6 +155,15 @@ function mostFrequent(values: readonly number[]): number {
  */
 export function adapterMetadata(modules: AdaptedModules, rslora: boolean): string {
   const entries = [...modules];
+  const doras = new Set(entries.map(([, module]) => module.dora));
+  if (doras.size > 1)
+    throw new RangeError('adapterMetadata: some modules are DoRA and some are not; a file has one kind');
+  for (const [name, { alpha, rank, scale }] of entries) {
+    const said = adapterScale(alpha, rank, rslora);
+    if (Math.abs(said - scale) > 1e-9 * Math.abs(scale)) {
+      throw new RangeError(`adapterMetadata: ${name} has scale ${scale}, and the header would say ${said}`);
+    }
+  }
   const rank = mostFrequent(entries.map(([, module]) => module.rank));
   const alpha = mostFrequent(entries.map(([, module]) => module.alpha));
   const exceptions = (pick: (module: AdaptedModule) => number, rule: number): Record<string, number> =>
@@ -129,21 +174,29 @@ export function adapterMetadata(modules: AdaptedModules, rslora: boolean): strin
     rank_pattern: exceptions((module) => module.rank, rank),
     alpha_pattern: exceptions((module) => module.alpha, alpha),
     target_modules: entries.map(([name]) => name),
-    ...(entries.some(([, module]) => module.dora) && { use_dora: true }),
+    ...(doras.has(true) && { use_dora: true }),
     ...(rslora && { use_rslora: true }),
   };
   return JSON.stringify(Object.fromEntries(Object.entries(config).map(([key, value]) => [prefix + key, value])));
 }
 
-/** Writes an adapter as diffusers' SanaPipeline.save_lora_weights does, so that load_lora_weights reads it. */
+/**
+ * Writes an adapter as diffusers' SanaPipeline.save_lora_weights does, so that load_lora_weights reads it.
+ * @throws UserError when a number does not fit the dtype
+ */
 export async function writeAdapter(
   path: string,
   { modules, tensors }: Adapter,
   { rslora = false, dtype = 'float32' }: WriteAdapterOptions = {},
 ): Promise<void> {
-  const converted = [...tensors].map(
-    ([name, value]) => [name, fromFloat32(dtype, value.shape, toFloat32(value))] as const,
-  );
+  const converted = new Map<string, Tensor>();
+  for (const [name, value] of tensors) converted.set(name, fromFloat32(dtype, value.shape, toFloat32(value)));
+  const broken = [...converted].find(([, value]) => !toFloat32(value).every(Number.isFinite));
+  if (broken) {
+    throw new UserError(
+      `${path} was not written: ${broken[0]} holds NaN or a number that ${dtype} cannot hold${dtype === 'float16' ? '; write bfloat16 or float32' : ''}.`,
+    );
+  }
   await writeSafetensors(path, converted, {
     metadata: { format: 'pt', [metadataKey]: adapterMetadata(modules, rslora) },
   });

@@ -121,7 +121,7 @@ export async function createTrainingStep(
         if (!name.startsWith('dropout.')) continue;
         if (!random) throw new RangeError('trainingStep: dropout needs a generator');
         feeds[name] = dropoutFeed(
-          dims.map((dim) => bindDim(dim, count, h * w, feeds)),
+          dims.map((dim) => bindDim(dim, count, (h * w) / config.patch_size ** 2, feeds)),
           name.endsWith('.tokens'),
           random,
         );

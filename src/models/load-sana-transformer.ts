@@ -1,4 +1,5 @@
 import { checkClass, openCheckpoint } from '../io/checkpoint.ts';
+import { assertFinite } from '../io/assert-finite.ts';
 import type { Weights } from '../io/safetensors.ts';
 import { checkNoUnknownTensors } from '../io/take-tensor.ts';
 import { input } from '../graph/value.ts';
@@ -10,12 +11,6 @@ import { weightReader } from './weights.ts';
 export interface SanaTransformer {
   readonly config: SanaTransformerConfig;
   readonly weights: Weights;
-}
-
-/** Which optional inputs a graph has. */
-export interface SanaInputOptions {
-  /** Whether some text rows may be padding. @default true */
-  readonly padding?: boolean;
 }
 
 /** The transformer's inputs as graph inputs of any batch, size and text length. */
@@ -35,15 +30,27 @@ export function sanaInputs(config: SanaTransformerConfig): SanaInputs {
 
 /**
  * Opens a transformer's folder in diffusers' layout: config.json and its weights, single or sharded.
- * @throws UserError when a file is missing or damaged, or a tensor is missing, unknown or of another shape
+ * All weights are read once, which takes a second or two for 1.6 billion of them and brings them into memory.
+ * @throws UserError when a file is missing or damaged, or a tensor is missing, unknown, of another shape or not finite
  */
-export async function loadSanaTransformer(folder: string, { variant }: { readonly variant?: string } = {}): Promise<SanaTransformer> {
-  const checkpoint = await openCheckpoint(folder, { baseName: 'diffusion_pytorch_model', ...(variant !== undefined && { variant }) });
+export async function loadSanaTransformer(
+  folder: string,
+  { variant }: { readonly variant?: string } = {},
+): Promise<SanaTransformer> {
+  const checkpoint = await openCheckpoint(folder, {
+    baseName: 'diffusion_pytorch_model',
+    ...(variant !== undefined && { variant }),
+  });
   checkClass(checkpoint, '_class_name', 'SanaTransformer2DModel');
-  const model = { config: parseSanaTransformerConfig(checkpoint.config, checkpoint.configPath), weights: checkpoint.tensors };
+  const model = {
+    config: parseSanaTransformerConfig(checkpoint.config, checkpoint.configPath),
+    weights: checkpoint.tensors,
+  };
   // Building the graph once asks for every tensor with its shape: all mistakes show here, not hours later.
   const take = weightReader(model.weights);
   sanaTransformer(model.config, take, sanaInputs(model.config));
   checkNoUnknownTensors(model.weights, take.taken);
+  // A NaN would not always show: a ReLU makes zero of it.
+  await assertFinite(model.weights);
   return model;
 }

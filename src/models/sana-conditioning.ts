@@ -1,4 +1,4 @@
-import { float32, type Tensor } from '../graph/tensor.ts';
+import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { timestepChannels } from './sana-transformer-config.ts';
 
 /**
@@ -28,8 +28,12 @@ export function sinusoidalEmbedding(timesteps: readonly number[] | Float32Array)
  * @param mask [B, T] of 1 (a token) and 0 (padding)
  * @returns [B, 1, 1, T]
  */
-export function attentionBias({ shape: [b = 1, t = 1], data }: Tensor): Tensor {
-  return float32([b, 1, 1, t], Float32Array.from(data as Float32Array, (keep) => (1 - keep) * -10000));
+export function attentionBias(mask: Tensor): Tensor {
+  const [b = 1, t = 1] = mask.shape;
+  return float32(
+    [b, 1, 1, t],
+    toFloat32(mask).map((keep) => (1 - keep) * -10000),
+  );
 }
 
 /**

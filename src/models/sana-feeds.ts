@@ -18,13 +18,21 @@ export interface SanaConditions {
 
 /**
  * The text without the rows that are padding in every sample, which the mask would hide: the same result, cheaper.
+ * Nothing is cut where a sample's rows are all padding: attention then hides none from the others.
  */
-export function trimText(promptEmbeds: Tensor, mask?: Tensor): { readonly promptEmbeds: Tensor; readonly mask: Tensor } {
+export function trimText(
+  promptEmbeds: Tensor,
+  mask?: Tensor,
+): { readonly promptEmbeds: Tensor; readonly mask: Tensor } {
   const [b = 1, t = 1, width = 1] = promptEmbeds.shape;
   const embeds = toFloat32(promptEmbeds);
   const keep = mask ? toFloat32(mask) : new Float32Array(b * t).fill(1);
-  let length = 1;
-  for (let i = 0; i < b * t; i++) if (keep[i] !== 0) length = Math.max(length, (i % t) + 1);
+  // The last row that each sample keeps; t where it keeps none.
+  const lengths = Array.from({ length: b }, (_, i) => {
+    const last = keep.subarray(i * t, (i + 1) * t).findLastIndex((value) => value !== 0);
+    return last < 0 ? t : last + 1;
+  });
+  const length = Math.max(1, ...lengths);
   if (length === t) return { promptEmbeds: float32([b, t, width], embeds), mask: float32([b, t], keep) };
   const trimmed = new Float32Array(b * length * width);
   const trimmedMask = new Float32Array(b * length);
@@ -39,11 +47,17 @@ export function trimText(promptEmbeds: Tensor, mask?: Tensor): { readonly prompt
  * The feeds of `sanaInputs` for a batch of latents [B, C, H, W].
  * @throws RangeError when batch sizes differ, or guidance is missing where the model needs it
  */
-export function conditionFeeds(config: SanaTransformerConfig, latentShape: readonly number[], conditions: SanaConditions): Record<string, Tensor> {
+export function conditionFeeds(
+  config: SanaTransformerConfig,
+  latentShape: readonly number[],
+  conditions: SanaConditions,
+): Record<string, Tensor> {
   const [b = 1, , height = 1, width = 1] = latentShape;
   const { promptEmbeds, mask } = trimText(conditions.promptEmbeds, conditions.promptAttentionMask);
   if (promptEmbeds.shape[0] !== b || conditions.timesteps.length !== b) {
-    throw new RangeError(`transformer: ${b} latents, ${promptEmbeds.shape[0]} texts and ${conditions.timesteps.length} timesteps; as many of each expected`);
+    throw new RangeError(
+      `transformer: ${b} latents, ${promptEmbeds.shape[0]} texts and ${conditions.timesteps.length} timesteps; as many of each expected`,
+    );
   }
   const feeds: Record<string, Tensor> = {
     encoder_hidden_states: promptEmbeds,
@@ -51,7 +65,10 @@ export function conditionFeeds(config: SanaTransformerConfig, latentShape: reado
     timestep_embedding: sinusoidalEmbedding(conditions.timesteps),
   };
   if (config.guidance_embeds) {
-    if (conditions.guidance?.length !== b) throw new RangeError(`transformer: this model has guidance_embeds and needs a guidance scale for each of ${b} latents`);
+    if (conditions.guidance?.length !== b)
+      throw new RangeError(
+        `transformer: this model has guidance_embeds and needs a guidance scale for each of ${b} latents`,
+      );
     feeds.guidance_embedding = sinusoidalEmbedding(conditions.guidance);
   }
   if (config.interpolation_scale !== null) {

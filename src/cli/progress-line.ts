@@ -21,8 +21,8 @@ export function createProgressLine(terminal: Terminal): ProgressLine {
     terminal.write(`\r\u001b[K${text}`);
   }
   return {
-    // A line that wraps could not be written over.
-    show: (text) => write(text.slice(0, (terminal.columns ?? 80) - 1)),
+    // A line that wraps could not be written over. Some terminals do not know their width, or say 0.
+    show: (text) => write(text.slice(0, (terminal.columns || 80) - 1)),
     clear: () => write(''),
   };
 }

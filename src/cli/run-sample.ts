@@ -12,9 +12,10 @@ import { settingsTexts } from '../pipeline/settings-text.ts';
 import type { SampleOptions } from './commands/sample.ts';
 import { pictureNames, prepareOutput } from './picture-names.ts';
 import { createProgressLine } from './progress-line.ts';
+import { listenForStop } from './stop-signals.ts';
 import { version } from './version.ts';
 
-/** Makes the pictures that the options ask for, and prints a line for each. */
+/** Makes the pictures that the options ask for, and prints a line for each. Sets the exit code 130 when it is stopped. */
 export async function runSample(model: string, options: SampleOptions): Promise<void> {
   const { seed, count, negative, steps, guidance, guidanceInterval, size, solver, flowShift, chi, variant } = options;
   const requests = options.prompt.flatMap((prompt): readonly PictureRequest[] =>
@@ -32,6 +33,10 @@ export async function runSample(model: string, options: SampleOptions): Promise<
 
   const progress = createProgressLine(process.stderr);
   const engine = createOnnxruntimeEngine();
+  const stop = listenForStop(() => {
+    progress.clear();
+    process.stderr.write('stopping after this step; Ctrl-C again stops at once\n');
+  });
   try {
     const pictures = samplePipeline({
       engine,
@@ -47,6 +52,7 @@ export async function runSample(model: string, options: SampleOptions): Promise<
       ...(guidanceInterval && { guidanceInterval }),
       ...(solver && { solver }),
       ...(flowShift !== undefined && { flowShift }),
+      signal: stop.signal,
       onProgress: (state) => progress.show(describe(state, requests.length)),
     });
     for await (const { index, image, request, solver: solverName, truncated, seconds } of pictures) {
@@ -74,9 +80,13 @@ export async function runSample(model: string, options: SampleOptions): Promise<
         `${path}  ${request.width}x${request.height}  seed ${request.seed}  ${seconds.toFixed(1)} s\n`,
       );
     }
+  } catch (error) {
+    if (error !== stop.signal.reason) throw error;
+    process.exitCode = 130;
   } finally {
     progress.clear();
     await engine.close();
+    stop.release();
   }
 }
 

@@ -118,11 +118,11 @@ export function datasetOptions({ sources }: DatasetConfig, modelResolution: numb
     flip: source.random_flip,
     background: backgroundOf(source),
     minSide: source.minimum_image_size,
-    captionsFrom: source.captions === 'instance_prompt' ? 'prompt' : source.captions,
+    captionsFrom: source.captions,
     ...(source.caption_table === null ? {} : { captionTable: source.caption_table }),
     ...(source.instance_prompt === null ? {} : { instancePrompt: source.instance_prompt }),
     ...(source.mask === null ? {} : { mask: source.mask === 'alpha' ? 'alpha' : { folder: source.mask } }),
-    duplicates: source.duplicates === 'keep' ? 'keep' : 'leave-out',
+    duplicates: source.duplicates,
     ...(source.trigger_word === null ? {} : { triggerWord: source.trigger_word }),
     prefix: source.caption_prefix,
     suffix: source.caption_suffix,
@@ -148,7 +148,7 @@ export function classDatasetOptions(
     kind: 'class',
     resolutions: source.resolution === 'auto' ? [modelResolution] : source.resolution,
     square: !source.aspect_ratio_buckets,
-    captionsFrom: 'prompt',
+    captionsFrom: 'instance_prompt',
     instancePrompt: source.class_prompt,
   };
 }

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 
 import { openCache } from '../../datasets/cache.ts';
 import { keyOf, modelFilesKey } from '../../datasets/cache-keys.ts';
+import { datasetUse } from '../../datasets/dataset-options.ts';
 import { holdOut } from '../../datasets/hold-out.ts';
 import { loadDatasets } from '../../datasets/load-datasets.ts';
 import { type Batch, countBatches, planFrom, type PlanOptions } from '../../datasets/plan-epoch.ts';
@@ -10,6 +11,14 @@ import { plainSample } from '../../datasets/sample.ts';
 import { formatReport } from '../../datasets/report.ts';
 import { trainLora, type TrainHooks } from '../../trainers/lora.ts';
 import { loadConfig } from '../config/load-config.ts';
+import {
+  adapterOptions,
+  classDatasetOptions,
+  datasetOptions,
+  optimizerOptions,
+  scheduleOptions,
+  timestepOptions,
+} from '../config/options.ts';
 import { changesOnResume, formatConfig } from '../config/resolved-config.ts';
 import type { Config, ModelConfig, SourceConfig } from '../config/schema.ts';
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
@@ -30,10 +39,8 @@ import { createRandom } from '../random.ts';
 import { chiLines } from '../text/chi.ts';
 import { listCheckpoints, loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { makeClassPictures } from './class-pictures.ts';
-import { datasetOptions } from './dataset-options.ts';
 import { exportRun } from './export-run.ts';
 import { cacheLatents, cachePrompts, type CacheModels, promptOf } from './fill-cache.ts';
-import { optimizerOptions } from './optimizer-options.ts';
 import { lockRun } from './run-lock.ts';
 import { makeSamples, type RunSampler, runSamples, writeGrids } from './run-samples.ts';
 import { initialState, type TrainState } from './train-state.ts';
@@ -108,9 +115,11 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
         });
       }
     }
-    const sources = datasetOptions(config, resolution, classFolder);
-    const sets = sources.flatMap(({ instance, class: prior }) => (prior ? [instance, prior] : [instance]));
-    const { examples, report } = await loadDatasets(sets, signal ? { signal } : {});
+    const instances = datasetOptions(config.dataset, resolution);
+    const priors = config.dataset.sources.flatMap((source) =>
+      train.with_prior_preservation ? (classDatasetOptions(source, classFolder(source), resolution) ?? []) : [],
+    );
+    const { examples, report } = await loadDatasets([...instances, ...priors], signal ? { signal } : {});
     for (const line of formatReport(report)) yield { kind: 'log', message: line };
     const held = holdOut(examples, { count: config.dataset.validation_count, seed: train.seed });
 
@@ -164,7 +173,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     // The adapter, new or as a checkpoint left it.
     const model = await pipeline.loadTransformer();
     const modules = adaptedModules(sanaModules(model.config), adapterConfig(config));
-    const optimizer = createOptimizer(optimizerOptions(train.optimizer));
+    const optimizer = createOptimizer(optimizerOptions(train));
     const settings = {
       base: modelKey.transformer,
       adapter: keyOf({ modules: [...modules].map(([key, { rank, scale, dora }]) => [key, rank, scale, dora]) }),
@@ -189,7 +198,9 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     const trainingStep = await createTrainingStep(engine, model, modules, {
       gradientCheckpointing: train.gradient_checkpointing,
     });
-    const unmasked = new Map(sources.map(({ source, instance }) => [instance.name, source.unmasked_weight]));
+    const unmasked = new Map(
+      instances.map((options, i) => [datasetUse(options).name, config.dataset.sources[i]?.unmasked_weight ?? 0]),
+    );
     const maker: BatchMaker = {
       cache,
       models,
@@ -197,22 +208,10 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       unmaskedWeight: (dataset) => unmasked.get(dataset) ?? 0,
     };
     const random = createRandom(train.seed);
-    const flowShift =
-      train.flow_shift === 'auto'
-        ? flowShiftOf(
-            pipeline,
-            examples.flatMap(({ buckets }) => buckets.map((bucket) => bucket.resolution)),
-          )
-        : train.flow_shift;
+    const resolutions = held.training.flatMap(({ buckets }) => buckets.map((bucket) => bucket.resolution));
     const noise = {
       sampling: train.weighting_scheme,
-      sampler: createTimestepSampler({
-        sampling: train.weighting_scheme,
-        flowShift,
-        logitMean: train.logit_mean,
-        logitStd: train.logit_std,
-        modeScale: train.mode_scale,
-      }),
+      sampler: createTimestepSampler(timestepOptions(train, flowShiftOf(pipeline, resolutions))),
     };
     const batches = prefetch(planned(), state0 * accumulation, (batch, index) =>
       trainingBatch(batch, index, maker, noise, random.fork('noise')),
@@ -234,16 +233,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       trainingStep,
       state,
       optimizer,
-      schedule: createSchedule({
-        name: train.lr_scheduler,
-        learningRate: train.learning_rate,
-        lrWarmupSteps: train.lr_warmup_steps,
-        maxTrainSteps,
-        lrNumCycles: train.lr_num_cycles,
-        lrPower: train.lr_power,
-        lrEnd: train.lr_end,
-        ...(train.lr_step_rules !== null && { stepRules: train.lr_step_rules }),
-      }),
+      schedule: createSchedule(scheduleOptions(train, maxTrainSteps)),
       batch: batches,
       maxTrainSteps,
       gradientAccumulationSteps: accumulation,
@@ -374,18 +364,11 @@ function sequenceLength({ max_sequence_length: setting, path }: ModelConfig): nu
 }
 
 function adapterConfig({ lora }: Config): AdapterConfig {
-  if (lora.type !== 'lora' && lora.type !== 'dora')
-    throw new UserError(`lora.type is ${lora.type}, which cannot be trained yet; use lora or dora.`);
-  return {
-    type: lora.type,
-    rank: lora.rank,
-    alpha: lora.alpha,
-    rankPattern: lora.rank_pattern,
-    alphaPattern: lora.alpha_pattern,
-    targetModules: lora.target_modules,
-    rslora: lora.rslora,
-    dropout: lora.dropout,
-  };
+  const { type } = lora;
+  if (type !== 'lora' && type !== 'dora') {
+    throw new UserError(`lora.type is ${type}, which cannot be trained yet; use lora or dora.`);
+  }
+  return adapterOptions({ ...lora, type });
 }
 
 function flowShiftOf({ transformerConfig }: SanaPipeline, resolutions: readonly number[]): number {

@@ -79,7 +79,7 @@ describe('classDatasetOptions', () => {
       kind: 'class',
       resolutions: [256],
       square: false,
-      captionsFrom: 'prompt',
+      captionsFrom: 'instance_prompt',
       instancePrompt: 'a dog',
     });
     const plain = await load(minimal);

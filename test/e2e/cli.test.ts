@@ -24,21 +24,12 @@ describe('sana-train', () => {
     expect(exitCode).toBe(0);
   });
 
-  it('prints help with examples within 300 ms, and loads no native library for it', async () => {
+  it('prints help with examples, and loads no native library for it', async () => {
     const listLibraries =
       'data:text/javascript,process.on("exit",()=>console.error(process.report.getReport().sharedObjects.join("\\n")))';
     const { stdout, stderr } = await runCommand(['--help'], { nodeArgs: ['--import', listLibraries] });
     expect(stdout).toContain('Examples:\n  $ sana-train ');
     expect(stderr).not.toMatch(/onnxruntime|sharp|\.node$/m);
-
-    // The quickest of five: other processes may be slowing this machine down.
-    let quickest = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 5; i++) {
-      const start = performance.now();
-      await runCommand(['--help']);
-      quickest = Math.min(quickest, performance.now() - start);
-    }
-    expect(quickest).toBeLessThan(300);
   });
 
   it('suggests the nearest command for an unknown one', async () => {

@@ -17,6 +17,11 @@ const entries: readonly CommandEntry[] = [
     load: () => import('./commands/train.ts'),
   },
   {
+    name: 'init',
+    summary: 'writes a config for a folder of pictures',
+    load: () => import('./commands/init.ts'),
+  },
+  {
     name: 'sample',
     summary: 'pictures from a model and any adapters',
     load: () => import('./commands/sample.ts'),

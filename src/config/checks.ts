@@ -1,11 +1,11 @@
-import { basename, isAbsolute, relative } from 'node:path';
+import { isAbsolute, relative } from 'node:path';
 
 import { UserError } from '../errors.ts';
 import { createSchedule } from '../optim/schedules.ts';
 import { idleOptions } from './idle-options.ts';
 import { scheduleOptions } from './options.ts';
 import { usualLearningRate } from './optimizer-section.ts';
-import type { Config, SourceConfig } from './schema.ts';
+import type { Config } from './schema.ts';
 import type { Finding, IsGiven } from './finding.ts';
 import type { Path } from './schema-node.ts';
 
@@ -19,10 +19,6 @@ export function checkTogether(config: Config, isGiven: IsGiven): readonly Findin
     ...checkSample(config, isGiven),
     ...idleOptions(config, isGiven),
   ];
-}
-
-function nameOf({ name, path }: SourceConfig): string {
-  return name ?? basename(path);
 }
 
 /** Whether a folder is another one or in it. */
@@ -49,12 +45,11 @@ function* checkDataset({ dataset, caption, run_dir }: Config): Generator<Finding
         message: `dataset.class_data_dir (${source.class_data_dir}) lies in the pictures' folder, so class pictures would be learned as the subject; choose another folder.`,
       };
     }
-    const name = nameOf(source);
-    if (sources.findIndex((other) => nameOf(other) === name) < index) {
+    if (source.name !== null && sources.findIndex(({ name }) => name === source.name) < index) {
       yield {
         level: 'error',
-        paths: [path],
-        message: `dataset.sources.${index} is called ${name} like one before; give it a name of its own (name: ${name}-2).`,
+        paths: [['dataset', 'sources', index, 'name']],
+        message: `dataset.sources.${index} is called ${source.name} like one before; give it a name of its own.`,
       };
     }
     if (source.captions === 'instance_prompt' && source.instance_prompt === null) {

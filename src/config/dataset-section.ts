@@ -19,7 +19,7 @@ const path = text().register(optionDocs, {
 const sourceOptions = {
   name: text().nullable().default(null).register(optionDocs, {
     about: 'What reports call this source.',
-    defaultText: "the folder's own name",
+    defaultText: "the folder's own name, numbered where two are the same",
   }),
   files: z
     .array(text())

@@ -1,3 +1,5 @@
+import { basename } from 'node:path';
+
 import type { DatasetOptions } from '../../datasets/dataset-options.ts';
 import type { TimestepSamplerOptions } from '../flow/timestep-sampling.ts';
 import type { AdapterConfig } from '../lora/adapter-config.ts';
@@ -100,24 +102,46 @@ function backgroundOf({ background_color: color }: SourceConfig): readonly [numb
   return [part(1), part(3), part(5)];
 }
 
+/** What the pictures of a source and the class pictures beside them have in common. */
+function commonOptions(source: SourceConfig, modelResolution: number) {
+  return {
+    resolutions: source.resolution === 'auto' ? [modelResolution] : source.resolution,
+    square: !source.aspect_ratio_buckets,
+    crop: source.center_crop ? ('center' as const) : ('random' as const),
+    background: backgroundOf(source),
+    minSide: source.minimum_image_size,
+    dropout: source.caption_dropout,
+  };
+}
+
+/** A name for each, numbered where it is taken: dog, dog-2, dog-3. */
+function numbered(names: readonly string[], taken: ReadonlySet<string> = new Set()): readonly string[] {
+  const all = new Set(taken);
+  return names.map((name) => {
+    let free = name;
+    for (let count = 2; all.has(free); count++) free = `${name}-${count}`;
+    all.add(free);
+    return free;
+  });
+}
+
 /**
  * The sources of `dataset` as loadDatasets takes them; how one of several captions is drawn is not part of it.
  * @param modelResolution what `resolution: auto` is
  */
 export function datasetOptions({ sources }: DatasetConfig, modelResolution: number): readonly DatasetOptions[] {
+  const given = sources.flatMap(({ name }) => name ?? []);
+  const derived = sources.flatMap(({ name, path }) => (name === null ? [basename(path)] : []));
+  const names = numbered(derived, new Set(given)).values();
   return sources.map((source) => ({
+    ...commonOptions(source, modelResolution),
     folder: source.path,
-    ...(source.name === null ? {} : { name: source.name }),
+    name: source.name ?? names.next().value ?? source.path,
     ...(source.files === null ? {} : { files: source.files }),
     kind: 'instance',
-    resolutions: source.resolution === 'auto' ? [modelResolution] : source.resolution,
-    square: !source.aspect_ratio_buckets,
     repeats: source.repeats,
     weight: source.weight,
-    crop: source.center_crop ? 'center' : 'random',
     flip: source.random_flip,
-    background: backgroundOf(source),
-    minSide: source.minimum_image_size,
     captionsFrom: source.captions,
     ...(source.caption_table === null ? {} : { captionTable: source.caption_table }),
     ...(source.instance_prompt === null ? {} : { instancePrompt: source.instance_prompt }),
@@ -128,12 +152,12 @@ export function datasetOptions({ sources }: DatasetConfig, modelResolution: numb
     suffix: source.caption_suffix,
     shuffleTags: source.shuffle_tags,
     keepTags: source.keep_tags,
-    dropout: source.caption_dropout,
   }));
 }
 
 /**
- * The class pictures of a source as loadDatasets takes them; undefined for a source without a class prompt.
+ * The class pictures of a source as loadDatasets takes them; undefined for a source without a class prompt. Sources of
+ * one class share a folder: it is to be loaded once.
  * @param folder where they are: `class_data_dir`, or what stands for it
  * @param modelResolution what `resolution: auto` is
  */
@@ -144,10 +168,10 @@ export function classDatasetOptions(
 ): DatasetOptions | undefined {
   if (source.class_prompt === null) return undefined;
   return {
+    ...commonOptions(source, modelResolution),
     folder,
+    name: `class/${basename(folder)}`,
     kind: 'class',
-    resolutions: source.resolution === 'auto' ? [modelResolution] : source.resolution,
-    square: !source.aspect_ratio_buckets,
     captionsFrom: 'instance_prompt',
     instancePrompt: source.class_prompt,
   };

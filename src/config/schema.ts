@@ -38,12 +38,17 @@ export const configSchema = z
 
 type DeepReadonly<T> = T extends readonly unknown[] | object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
+type Parsed = z.output<typeof configSchema>;
+
 /**
  * A checked config with every default filled in. Its data is the YAML's: snake_case, sections, plain values; only what
  * it resolves differs: paths are absolute, every source and prompt has all its options, `auto` is a number where the
  * config alone decides it.
  */
-export type Config = DeepReadonly<Omit<z.output<typeof configSchema>, 'run_dir'>> & { readonly run_dir: string };
+export type Config = DeepReadonly<Omit<Parsed, 'dataset' | 'run_dir'>> & {
+  readonly dataset: DeepReadonly<Omit<Parsed['dataset'], 'cache_dir'>> & { readonly cache_dir: string };
+  readonly run_dir: string;
+};
 
 /** `model` of a config. */
 export type ModelConfig = Config['model'];

@@ -32,7 +32,8 @@ it names config.schema.json, which lies beside this page.
   set or empty, and \`~\` by the home folder; an undefined variable is a mistake. Nothing but paths is replaced.
 - **YAML** is version 1.2: \`true\` and \`false\` (not yes and no), and \`1e-4\` is a number. One document; no key twice.
 - \`auto\` leaves a choice to the model or the machine, and \`null\` is none. A run's folder holds \`config.yaml\` with every
-  option as it was resolved; \`sana-train runs/NAME/config.yaml\` repeats the run.
+  option as it was resolved: \`sana-train runs/NAME/config.yaml\` goes on with the run, and with \`--set run_dir=FOLDER\`
+  repeats it.
 - **Resuming** (\`train.resume_from_checkpoint\`) refuses changes that would make it another run. Options marked with ↻
   may be changed.
 

@@ -32,7 +32,10 @@ describe('checkTogether: errors', () => {
       /^test.yaml:2:39: dataset.captions is instance_prompt, but there is no/,
     ],
     ['{ path: ../photos, sources: [../photos] }', /dataset has path and sources/],
-    ['{ sources: [../photos, ../photos] }', /dataset.sources.1 is called photos like one before/],
+    [
+      '{ sources: [{ path: ../photos, name: a }, { path: ../photos, name: a }] }',
+      /dataset.sources.1 is called a like one before/,
+    ],
   ])('dataset: %s', async (dataset, message) => {
     expect(await problems(`model: sana-pico\ndataset: ${dataset}\n`)).toEqual([expect.stringMatching(message)]);
   });

@@ -70,12 +70,21 @@ describe('pictureRequests', () => {
   });
 });
 
+describe('datasetOptions: names', () => {
+  it('are the names of the folders, numbered where they are taken', async () => {
+    const sources = '[../photos, ../photos, { path: ../photos, name: photos-2 }]';
+    const { config } = await load(`model: sana-pico\ndataset: { sources: ${sources} }\n`);
+    expect(datasetOptions(config.dataset, 256).map(({ name }) => name)).toEqual(['photos', 'photos-3', 'photos-2']);
+  });
+});
+
 describe('classDatasetOptions', () => {
   it('captions every class picture with the class prompt', async () => {
     const { config } = await load('model: sana-pico\ndataset: { path: ../photos, class_prompt: a dog }\n');
     const [source] = config.dataset.sources;
-    expect(source && classDatasetOptions(source, '/cache/dogs', 256)).toEqual({
+    expect(source && classDatasetOptions(source, '/cache/dogs', 256)).toMatchObject({
       folder: '/cache/dogs',
+      name: 'class/dogs',
       kind: 'class',
       resolutions: [256],
       square: false,

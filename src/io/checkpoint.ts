@@ -56,7 +56,13 @@ async function listFolder(folder: string): Promise<readonly string[]> {
   }
 }
 
-function chooseFile(
+/**
+ * Which file of a component's folder holds its weights, or lists the shards that do.
+ * @param folder what messages call it
+ * @param names the files in it
+ * @throws UserError when there is none, or several variants and none of them was asked for
+ */
+export function chooseWeights(
   folder: string,
   names: readonly string[],
   options: CheckpointOptions,
@@ -129,7 +135,7 @@ export async function openCheckpoint(folder: string, options: CheckpointOptions 
   }
   const configPath = join(folder, 'config.json');
   const config = await readJsonObject(configPath);
-  const { file, variant } = chooseFile(folder, names, options);
+  const { file, variant } = chooseWeights(folder, names, options);
   const path = join(folder, file);
   const tensors = file.endsWith('.json') ? await openShards(folder, path) : (await openSafetensors(path)).tensors;
   return { folder, configPath, config, tensors, variant };

@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { downloadFile, fileDownloadInfo, listFiles, modelInfo } from '@huggingface/hub';
+
+import { UserError } from '../errors.ts';
+import { type BlobSource, RangeIgnored } from './download-blob.ts';
+import type { HubAccess } from './hub-access.ts';
+import { HubStatus } from './hub-error.ts';
+
+/** A file of a repository, before it is here. */
+export interface RemoteFile {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** What it is called among the cache's blobs: see BlobSource. */
+  readonly digest: string;
+}
+
+/** What the hub says of a repository. */
+export interface RemoteRepository {
+  readonly commit: string;
+  readonly files: ReadonlyMap<string, RemoteFile>;
+  /** A file of that commit, to be downloaded. */
+  readonly open: (file: RemoteFile) => BlobSource;
+}
+
+/** Settings of {@link openRepository}. */
+export interface RepositoryOptions {
+  readonly signal?: AbortSignal;
+  /** Milliseconds to wait when the hub is busy. @default 1, 4 and 15 seconds */
+  readonly busyDelays?: readonly number[];
+}
+
+/**
+ * Asks the hub which commit a revision is, and for its files.
+ * @throws HubStatus when it refuses, TypeError when it cannot be reached: explainHubError makes sentences of them
+ */
+export async function openRepository(
+  id: string,
+  revision: string,
+  { hubUrl, token }: HubAccess,
+  { signal, busyDelays = [1000, 4000, 15_000] }: RepositoryOptions = {},
+): Promise<RemoteRepository> {
+  // The library keeps no headers of a refusal, which say why; so refusals are made errors here.
+  const ask: typeof fetch = async (url, init) => {
+    for (let attempt = 0; ; attempt++) {
+      const response = await fetch(url, { ...init, ...(signal && { signal }) });
+      const missing = response.status === 404 && response.headers.get('X-Error-Code') === 'EntryNotFound';
+      if (response.ok || missing) return response;
+      const delay = busyDelays[attempt];
+      const isBusy = response.status === 429 || response.status >= 500;
+      await response.body?.cancel();
+      if (!isBusy || delay === undefined) throw new HubStatus(response);
+      await sleep(delay, undefined, { ...(signal && { signal }) });
+    }
+  };
+  const common = { hubUrl, fetch: ask, ...(token && { accessToken: token.value }) };
+
+  const { sha: commit } = await modelInfo({ ...common, name: id, revision, additionalFields: ['sha'] });
+  if (!/^[0-9a-f]{40}$/.test(commit)) throw new UserError(`${hubUrl} gives no commit of ${id}; is it a hub?`);
+  const files = new Map<string, RemoteFile>();
+  for await (const { type, path, size, oid, lfs } of listFiles({
+    ...common,
+    repo: id,
+    recursive: true,
+    revision: commit,
+  })) {
+    const digest = lfs?.oid ?? oid;
+    // A digest becomes a file's name.
+    if (type === 'file' && digest !== undefined && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(digest))
+      files.set(path, { path, size: lfs?.size ?? size, digest });
+  }
+
+  const open = ({ path, size, digest }: RemoteFile): BlobSource => ({
+    name: `${id}/${path}`,
+    size,
+    digest,
+    async read(from) {
+      const request = { ...common, repo: id, path, revision: commit };
+      const info = await fileDownloadInfo(request);
+      if (!info) throw new UserError(`${hubUrl}/${id} lists ${path} and does not have it; try again later.`);
+      let failure: Error | undefined;
+      const fetchBytes: typeof fetch = async (url, init) => {
+        try {
+          const response = await fetch(url, { ...init, ...(signal && { signal }) });
+          // Xet's servers answer in parts of their own, and the library deals with their refusals.
+          if (info.xet) return response;
+          if (!response.ok) throw new HubStatus(response);
+          if (from > 0 && response.status !== 206) throw new RangeIgnored(`${path}: the whole file came`);
+          return response;
+        } catch (error) {
+          failure = error instanceof Error ? error : new Error(String(error));
+          throw failure;
+        }
+      };
+      const blob = await downloadFile({ ...request, fetch: fetchBytes, downloadInfo: info });
+      if (!blob) throw new UserError(`${hubUrl}/${id} lists ${path} and does not have it; try again later.`);
+      return bytesOf(from === 0 ? blob : blob.slice(from), () => failure);
+    },
+  });
+  return { commit, files, open };
+}
+
+/** A blob's bytes. The library passes an error's message on and not the error: what was seen of it goes first. */
+async function* bytesOf(blob: Blob, failure: () => Error | undefined): AsyncGenerator<Uint8Array> {
+  try {
+    yield* blob.stream();
+  } catch (error) {
+    const seen = failure();
+    if (seen !== undefined) throw seen;
+    throw error instanceof Error ? error : new TypeError(`fetch failed: ${String(error)}`, { cause: error });
+  }
+}

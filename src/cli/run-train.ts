@@ -5,6 +5,7 @@ import { openTensorboardLog, type TensorboardLog } from '../log/tensorboard.ts';
 import { type EventLog, openEventLog } from '../run/event-log.ts';
 import { trainRun } from '../run/train-run.ts';
 import { UserError } from '../errors.ts';
+import { listenForStop } from './stop-signals.ts';
 import { version } from './version.ts';
 
 /** The options of `sana-train CONFIG`. */
@@ -25,16 +26,9 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
   };
 
   // The first Ctrl-C (or SIGTERM) lets the step finish; the second ends the process.
-  let stopping = false;
-  const beforeTraining = new AbortController();
-  const stop = (): void => {
-    if (stopping) process.exit(130);
-    stopping = true;
+  const stop = listenForStop(() => {
     process.stderr.write('stopping: the step is finished and saved; Ctrl-C again stops at once\n');
-    beforeTraining.abort();
-  };
-  process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM');
-  process.on('SIGINT', stop).on('SIGTERM', stop);
+  });
 
   let log: EventLog | undefined;
   let board: TensorboardLog | undefined;
@@ -50,8 +44,8 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
       name,
       version,
       resume: options.resume ?? config.train.resume_from_checkpoint,
-      signal: beforeTraining.signal,
-      control: () => Promise.resolve({ stop: stopping }),
+      signal: stop.signal,
+      control: () => Promise.resolve({ stop: stop.signal.aborted }),
     });
     for await (const event of run) {
       log ??= await openEventLog(config.run_dir);
@@ -60,7 +54,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
       if (event.kind === 'end' && event.reason === 'stopped') process.exitCode = 130;
     }
   } catch (error) {
-    if (stopping && beforeTraining.signal.aborted && isAbort(error)) {
+    if (stop.signal.aborted && isAbort(error)) {
       process.stderr.write('stopped before training; what was cached is kept\n');
       process.exitCode = 130;
       return;
@@ -69,6 +63,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     await log?.append(timed({ kind: 'end', reason: 'failed', step: 0, message })).catch(() => undefined);
     throw error;
   } finally {
+    stop.release();
     await log?.close();
     await board?.close();
   }

@@ -75,7 +75,7 @@ export const modelSection = z
         about:
           "The text before every caption and prompt (CHI), with which Sana was trained: `diffusers`' wording, NVlabs' (another kind of quotes, so other tokens), `none`, or your own lines. It is used in training and in samples alike.",
         expects: 'auto, diffusers, nvlabs, none, or a list of lines',
-        defaultText: '`auto`: `diffusers`, and `none` for sana-pico, which was trained without',
+        defaultText: '`auto`: `diffusers`',
         source:
           "NVlabs' configs (`chi_prompt`). diffusers' script trains without it, though its pipeline samples with it",
       }),
@@ -84,7 +84,7 @@ export const modelSection = z
       .default('auto')
       .register(optionDocs, {
         about: 'Tokens of a caption that the model sees; what is longer is cut off, and reported.',
-        defaultText: '`auto`: 300, and 64 for sana-pico',
+        defaultText: '`auto`: 300',
         source: "NVlabs' configs (`model_max_length`) and diffusers",
         otherNames: ['max_token_length', 'tokenizer_max_length'],
       }),

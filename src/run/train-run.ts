@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 
 import { openCache } from '../../datasets/cache.ts';
 import { keyOf, modelFilesKey } from '../../datasets/cache-keys.ts';
-import { datasetUse } from '../../datasets/dataset-options.ts';
+import { type DatasetOptions, datasetUse } from '../../datasets/dataset-options.ts';
 import { holdOut } from '../../datasets/hold-out.ts';
 import { loadDatasets } from '../../datasets/load-datasets.ts';
 import { type Batch, countBatches, planFrom, type PlanOptions } from '../../datasets/plan-epoch.ts';
@@ -33,7 +33,7 @@ import { createTrainingStep } from '../lora/training-step.ts';
 import { innerWidth, sanaModules } from '../models/sana-transformer-config.ts';
 import { createOptimizer } from '../optim/create-optimizer.ts';
 import { createSchedule } from '../optim/schedules.ts';
-import { bundledModel, modelFolder } from '../pipeline/model-folder.ts';
+import { modelFolder } from '../pipeline/model-folder.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { createRandom } from '../random.ts';
 import { chiLines } from '../text/chi.ts';
@@ -88,7 +88,8 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       );
     }
     const { train } = config;
-    const maxSequenceLength = sequenceLength(config.model);
+    const { max_sequence_length: length } = config.model;
+    const maxSequenceLength = length === 'auto' ? 300 : length;
     const { chi, chiName } = instruction(config.model);
     const resolution = pipeline.defaultSize;
 
@@ -116,10 +117,13 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       }
     }
     const instances = datasetOptions(config.dataset, resolution);
-    const priors = config.dataset.sources.flatMap((source) =>
-      train.with_prior_preservation ? (classDatasetOptions(source, classFolder(source), resolution) ?? []) : [],
-    );
-    const { examples, report } = await loadDatasets([...instances, ...priors], signal ? { signal } : {});
+    // Sources of one class share its pictures.
+    const priors = new Map<string, DatasetOptions>();
+    for (const source of train.with_prior_preservation ? config.dataset.sources : []) {
+      const options = classDatasetOptions(source, classFolder(source), resolution);
+      if (options) priors.set(options.folder, options);
+    }
+    const { examples, report } = await loadDatasets([...instances, ...priors.values()], signal ? { signal } : {});
     for (const line of formatReport(report)) yield { kind: 'log', message: line };
     const held = holdOut(examples, { count: config.dataset.validation_count, seed: train.seed });
 
@@ -349,18 +353,14 @@ async function checkpointToResume(
   return from;
 }
 
-/** The instruction before captions, by the config's name for it. */
-function instruction({ complex_human_instruction: setting, path }: ModelConfig): {
+/** The instruction before captions, by the config's name for it; the one that sampling has where it names none. */
+function instruction({ complex_human_instruction: setting }: ModelConfig): {
   readonly chi: readonly string[] | null;
   readonly chiName: string | null;
 } {
   if (typeof setting === 'object') return { chi: setting, chiName: 'own' };
-  const name = setting === 'auto' ? (path === bundledModel ? 'none' : 'diffusers') : setting;
+  const name = setting === 'auto' ? 'diffusers' : setting;
   return name === 'none' ? { chi: null, chiName: null } : { chi: chiLines[name], chiName: name };
-}
-
-function sequenceLength({ max_sequence_length: setting, path }: ModelConfig): number {
-  return setting === 'auto' ? (path === bundledModel ? 64 : 300) : setting;
 }
 
 function adapterConfig({ lora }: Config): AdapterConfig {

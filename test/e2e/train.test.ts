@@ -29,9 +29,20 @@ afterAll(async () => {
 describe('sana-train CONFIG', () => {
   it('leaves a run folder with config, events, samples of every step, grids and checkpoints within the limit', async () => {
     const runDir = join(folder, 'whole');
-    expect((await readdir(runDir)).sort()).toEqual(['adapter', 'checkpoints', 'config.yaml', 'events.jsonl', 'samples']);
+    expect((await readdir(runDir)).sort()).toEqual([
+      'adapter',
+      'checkpoints',
+      'config.yaml',
+      'events.jsonl',
+      'samples',
+    ]);
     expect((await readdir(join(runDir, 'checkpoints'))).sort()).toEqual(['step-10', 'step-9']);
-    expect((await readdir(join(runDir, 'samples', '1'))).sort()).toEqual(['step-000000.png', 'step-000004.png', 'step-000008.png', 'step-000010.png']);
+    expect((await readdir(join(runDir, 'samples', '1'))).sort()).toEqual([
+      'step-000000.png',
+      'step-000004.png',
+      'step-000008.png',
+      'step-000010.png',
+    ]);
     expect(await readdir(join(runDir, 'samples'))).toContain('1.png');
     const { tensors, metadata } = await openSafetensors(join(runDir, 'adapter', 'pytorch_lora_weights.safetensors'));
     expect(tensors.size).toBe(2 * 2 * 3 * 2); // layers x attentions x (q, k, v) x (A, B)
@@ -44,28 +55,38 @@ describe('sana-train CONFIG', () => {
     expect(Buffer.compare(await adapterOf(join(folder, 'again')), whole)).toBe(0);
   });
 
-  it.skipIf(process.platform === 'win32')('saves and exits 130 on Ctrl-C, and goes on to the same adapter', async () => {
-    const runDir = join(folder, 'interrupted');
-    const { exitCode, stdout } = await train(config, { runDir, kill: { signal: 'SIGINT', when: /step +5\/10/ } });
-    expect(exitCode).toBe(130);
-    expect(stdout).toMatch(/stopped at step \d+: saved/);
-    const second = await train(config, { runDir });
-    expect(second.exitCode).toBe(0);
-    expect(second.stdout).toContain('goes on from');
-    expect(Buffer.compare(await adapterOf(runDir), whole)).toBe(0);
-  });
+  it.skipIf(process.platform === 'win32')(
+    'saves and exits 130 on Ctrl-C, and goes on to the same adapter',
+    async () => {
+      const runDir = join(folder, 'interrupted');
+      const { exitCode, stdout } = await train(config, { runDir, kill: { signal: 'SIGINT', when: /step +5\/10/ } });
+      expect(exitCode).toBe(130);
+      expect(stdout).toMatch(/stopped at step \d+: saved/);
+      const second = await train(config, { runDir });
+      expect(second.exitCode).toBe(0);
+      expect(second.stdout).toContain('goes on from');
+      expect(Buffer.compare(await adapterOf(runDir), whole)).toBe(0);
+    },
+  );
 
-  it('comes to the same adapter after being killed again and again', async () => {
-    const runDir = join(folder, 'killed');
-    const random = createRandom('kills');
-    for (let i = 0; i < kills; i++) {
-      const { exitCode } = await train(config, { runDir, kill: { signal: 'SIGKILL', after: 400 + 1800 * random.uniform() } });
-      if (exitCode === 0) await rm(join(runDir), { recursive: true, force: true });
-    }
-    const { exitCode, stderr } = await train(config, { runDir });
-    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    expect(Buffer.compare(await adapterOf(runDir), whole)).toBe(0);
-  }, 60_000 + kills * 10_000);
+  it(
+    'comes to the same adapter after being killed again and again',
+    async () => {
+      const runDir = join(folder, 'killed');
+      const random = createRandom('kills');
+      for (let i = 0; i < kills; i++) {
+        const { exitCode } = await train(config, {
+          runDir,
+          kill: { signal: 'SIGKILL', after: 400 + 1800 * random.uniform() },
+        });
+        if (exitCode === 0) await rm(join(runDir), { recursive: true, force: true });
+      }
+      const { exitCode, stderr } = await train(config, { runDir });
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+      expect(Buffer.compare(await adapterOf(runDir), whole)).toBe(0);
+    },
+    60_000 + kills * 10_000,
+  );
 
   it('refuses to go on with a config that makes another run, naming what changed', async () => {
     const { exitCode, stderr } = await train(config, { runDir: join(folder, 'whole'), args: ['--set', 'lora.rank=4'] });

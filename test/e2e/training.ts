@@ -28,7 +28,7 @@ dataset:
   path: photos
   resolution: 64
   random_flip: true
-  cache_dir: cache
+  cache_dir: ${JSON.stringify(join(folder, 'cache'))}
 lora:
   rank: 2
   dropout: 0.1
@@ -48,7 +48,7 @@ sample:
   prompts: [a photo of sks dog]
 log:
   tensorboard: false
-run_dir: run
+run_dir: ${JSON.stringify(join(folder, 'run'))}
 `,
   );
   return config;
@@ -80,10 +80,14 @@ export function train(
 ): Promise<TrainingEnd> {
   return new Promise((resolve, reject) => {
     const set = runDir === undefined ? [] : ['--set', `run_dir=${runDir}`];
-    const child = spawn(process.execPath, [join(root, 'dist', 'src', 'cli', 'main.js'), config, '--ui', 'plain', ...set, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, CI: 'true' },
-    });
+    const child = spawn(
+      process.execPath,
+      [join(root, 'dist', 'src', 'cli', 'main.js'), config, '--ui', 'plain', ...set, ...args],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, CI: 'true' },
+      },
+    );
     let [stdout, stderr, killed] = ['', '', false];
     const send = (): void => {
       if (kill && !killed) child.kill(kill.signal);

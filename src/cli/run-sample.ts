@@ -2,8 +2,9 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
+import { resolveModel } from '../hub/resolve-model.ts';
 import { adapterFileName } from '../lora/adapter-file.ts';
-import { bundledModel, modelFolder } from '../pipeline/model-folder.ts';
+import { bundledModel } from '../pipeline/model-folder.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
 import { writePicture } from '../pipeline/picture-file.ts';
 import type { PictureRequest } from '../pipeline/picture-request.ts';
@@ -12,17 +13,24 @@ import { settingsTexts } from '../pipeline/settings-text.ts';
 import type { SampleOptions } from './commands/sample.ts';
 import { pictureNames, prepareOutput } from './picture-names.ts';
 import { createProgressLine } from './progress-line.ts';
+import { showDownload } from './show-download.ts';
 import { listenForStop } from './stop-signals.ts';
 import { version } from './version.ts';
 
 /** Makes the pictures that the options ask for, and prints a line for each. Sets the exit code 130 when it is stopped. */
 export async function runSample(model: string, options: SampleOptions): Promise<void> {
-  const { seed, count, negative, steps, guidance, guidanceInterval, size, solver, flowShift, chi, variant } = options;
+  const { seed, count, negative, steps, guidance, guidanceInterval, size, solver, flowShift, chi, revision, variant } =
+    options;
   const requests = options.prompt.flatMap((prompt): readonly PictureRequest[] =>
     Array.from({ length: count }, (_, i) => ({ prompt, seed: seed + i })),
   );
   const output = await prepareOutput(options.out, requests.length);
-  const pipeline = await openPipeline(modelFolder(model), { ...(variant !== undefined && { variant }) });
+  const progress = createProgressLine(process.stderr);
+  const { folder } = await resolveModel(
+    { path: model, revision: revision ?? null, variant: variant ?? null },
+    { onProgress: (event) => showDownload(progress, event) },
+  );
+  const pipeline = await openPipeline(folder, { ...(variant !== undefined && { variant }) });
   const adapters = await Promise.all(
     (options.adapter ?? []).map(async ({ path, scale }) => ({ adapter: await adapterPath(path), scale })),
   );
@@ -31,7 +39,6 @@ export async function runSample(model: string, options: SampleOptions): Promise<
     requests.map(({ prompt }) => prompt),
   );
 
-  const progress = createProgressLine(process.stderr);
   const engine = createOnnxruntimeEngine();
   const stop = listenForStop(() => {
     progress.clear();

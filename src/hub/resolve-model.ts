@@ -197,7 +197,7 @@ async function* download(
   for (const file of missing) {
     for await (const position of get(file)) {
       const now = performance.now();
-      if (now - told < 200) continue;
+      if (now - told < 500) continue;
       told = now;
       yield progress(finished + position, total);
     }

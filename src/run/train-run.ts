@@ -26,6 +26,7 @@ import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
 import { defaultFlowShift } from '../flow/default-flow-shift.ts';
 import { createTimestepSampler } from '../flow/timestep-sampling.ts';
+import { streamModel } from '../hub/resolve-model.ts';
 import { writeText } from '../io/atomic-write.ts';
 import { adaptedModules, type AdapterConfig } from '../lora/adapter-config.ts';
 import { createAdapter } from '../lora/create-adapter.ts';
@@ -33,7 +34,6 @@ import { createTrainingStep } from '../lora/training-step.ts';
 import { innerWidth, sanaModules } from '../models/sana-transformer-config.ts';
 import { createOptimizer } from '../optim/create-optimizer.ts';
 import { createSchedule } from '../optim/schedules.ts';
-import { modelFolder } from '../pipeline/model-folder.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { createRandom } from '../random.ts';
 import { chiLines } from '../text/chi.ts';
@@ -78,8 +78,9 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
   try {
     const resumeFrom = await checkpointToResume(config, options.resume);
     await writeText(join(runDir, 'config.yaml'), formatConfig(config));
+    const resolved = yield* streamModel(config.model, signal ? { signal } : {});
     const pipeline = await openPipeline(
-      modelFolder(config.model.path),
+      resolved.folder,
       config.model.variant === null ? {} : { variant: config.model.variant },
     );
     if (pipeline.transformerConfig.guidance_embeds) {

@@ -25,6 +25,7 @@ export interface SampleOptions {
   readonly flowShift?: number;
   readonly chi: 'diffusers' | 'nvlabs' | 'none';
   readonly maxSequenceLength: number;
+  readonly revision?: string;
   readonly variant?: string;
   readonly out: string;
 }
@@ -35,13 +36,13 @@ The settings stand in each file: programs that show pictures with their prompts 
 Examples:
   $ sana-train sample sana-pico --prompt "a pink rabbit cheering in a meadow"
   $ sana-train sample sana-pico -p "a photo of sks dog" --adapter dog.safetensors:0.8 --seed 7 --out dog.png
-  $ sana-train sample Sana_600M_512px_diffusers -p "a red fox in the snow" --count 4 --size 512x768`;
+  $ sana-train sample Efficient-Large-Model/Sana_600M_512px_diffusers --variant fp16 -p "a red fox in the snow" --count 4`;
 
 /** `sana-train sample MODEL --prompt ...`: pictures from a model and any adapters, as PNG files. */
 export function define(command: Command): void {
   const number = numberParser;
   command
-    .argument('<model>', 'sana-pico, or the folder of a SanaPipeline in diffusers layout')
+    .argument('<model>', 'sana-pico, a Hugging Face id, or the folder of a SanaPipeline in diffusers layout')
     .requiredOption(
       '-p, --prompt <text>',
       'what the picture shows; may be repeated',
@@ -86,6 +87,7 @@ export function define(command: Command): void {
       number('--max-sequence-length', { least: 2, wholeOnly: true }),
       300,
     )
+    .option('--revision <name>', 'commit, branch or tag of a Hugging Face repository (default: main)')
     .option('--variant <name>', 'which weight files to read where there are several, such as fp16')
     .option('-o, --out <path>', 'a .png file for one picture, or a folder', 'samples')
     .addHelpText('after', examples)

@@ -20,7 +20,9 @@ export type Request =
       readonly recomputes: boolean;
     }
   | { readonly kind: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, PlainTensor>> }
-  | { readonly kind: 'dispose'; readonly session: number };
+  | { readonly kind: 'dispose'; readonly session: number }
+  /** Frees all sessions; the answer says that the thread can be ended. */
+  | { readonly kind: 'close' };
 
 /** A numbered request. */
 export interface Envelope {

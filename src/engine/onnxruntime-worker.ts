@@ -1,16 +1,19 @@
 /**
  * Runs onnxruntime in a thread of its own: creating and running a session block the thread that asks.
  */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 
 import * as ort from 'onnxruntime-node';
 
 import type { DType } from '../graph/tensor.ts';
+import { createGate, isGate, passGate } from './native-gate.ts';
 import type { Envelope, PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
 
 // Where JavaScript has Float16Array (Node 24), onnxruntime-node 1.30 makes one of the bits it is given, and then its
 // native part reads no elements out of it. In this thread it shall find none.
 Reflect.deleteProperty(globalThis, 'Float16Array');
+
+const gate = isGate(workerData) ? workerData : createGate();
 
 const sessions = new Map<number, ort.InferenceSession>();
 
@@ -82,15 +85,22 @@ async function run({ session, feeds }: Extract<Request, { kind: 'run' }>): Promi
 async function answer(request: Request): Promise<Record<string, PlainTensor> | undefined> {
   switch (request.kind) {
     case 'compile':
-      await compile(request);
+      await passGate(gate, () => compile(request));
       return undefined;
     case 'run':
-      return run(request);
+      return passGate(gate, () => run(request));
     case 'dispose':
-      await sessions.get(request.session)?.release();
-      sessions.delete(request.session);
+      await passGate(gate, () => release(request.session));
+      return undefined;
+    case 'close':
+      for (const session of sessions.keys()) await release(session);
       return undefined;
   }
+}
+
+async function release(session: number): Promise<void> {
+  await sessions.get(session)?.release();
+  sessions.delete(session);
 }
 
 /** Hands the outputs' memory over with the reply, without a copy. */

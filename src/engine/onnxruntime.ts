@@ -10,6 +10,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import { isTensorLocation, type Weights } from '../io/safetensors.ts';
 import type { CompileOptions, Engine, Executable } from './engine.ts';
 import { findWeight } from './find-weight.ts';
+import { createGate, shutGate, waitOutside } from './native-gate.ts';
 import type { PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
 import { startWorker } from './start-worker.ts';
 
@@ -23,15 +24,23 @@ export interface OnnxruntimeOptions {
   readonly dialect?: OnnxDialect;
 }
 
+/** How long, in milliseconds, a process that ends waits for a run: without bound it could never be ended. */
+const LONGEST_RUN = 60_000;
+
 /** Starts onnxruntime in a worker thread, so that the caller's event loop stays free while it computes. */
 export function createOnnxruntimeEngine({
   provider = 'cpu',
   threads = availableParallelism(),
   dialect = { contribOps: provider === 'cpu' || provider === 'cuda' },
 }: OnnxruntimeOptions = {}): Engine {
-  const worker = startWorker('onnxruntime-worker');
-  // The process may end while the engine idles.
+  const gate = createGate();
+  const worker = startWorker('onnxruntime-worker', gate);
+  // The process may end while the engine idles, and when it ends in the middle of a run it waits for that.
   worker.unref();
+  const beforeExit = (): void => {
+    shutGate(gate);
+    waitOutside(gate, LONGEST_RUN);
+  };
 
   const waiting = new Map<
     number,
@@ -45,25 +54,49 @@ export function createOnnxruntimeEngine({
     gone ??= error;
     for (const { reject } of waiting.values()) reject(gone);
     waiting.clear();
+    rest();
   }
   worker.on('error', fail);
   worker.on('exit', (code) => fail(new Error(`the engine's thread ended (code ${code})`)));
   worker.on('message', (reply: Reply) => {
     const { resolve, reject } = waiting.get(reply.id) ?? {};
     waiting.delete(reply.id);
-    if (waiting.size === 0) worker.unref();
+    if (waiting.size === 0) rest();
     if (reply.error === undefined) resolve?.(reply);
     else reject?.(new Error(`onnxruntime: ${reply.error}`));
   });
 
-  function ask(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
-    if (gone) return Promise.reject(gone);
+  function rest(): void {
+    worker.unref();
+    process.off('exit', beforeExit);
+  }
+
+  function post(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
     const id = requests++;
     return new Promise((resolve, reject) => {
       worker.postMessage({ id, request }, transfer);
-      worker.ref();
+      if (waiting.size === 0) {
+        worker.ref();
+        process.on('exit', beforeExit);
+      }
       waiting.set(id, { resolve, reject });
     });
+  }
+
+  function ask(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
+    return gone ? Promise.reject(gone) : post(request, transfer);
+  }
+
+  async function close(): Promise<void> {
+    if (gone) return;
+    fail(new Error('the engine was closed'));
+    shutGate(gate);
+    // Ended inside onnxruntime, the thread would abort the process. So what runs now runs to its end.
+    try {
+      await post({ kind: 'close' });
+    } finally {
+      await worker.terminate();
+    }
   }
 
   async function compile(
@@ -94,13 +127,11 @@ export function createOnnxruntimeEngine({
     };
   }
 
+  let closing: Promise<void> | undefined;
   return {
     name: `onnxruntime (${provider})`,
     compile,
-    async close() {
-      gone ??= new Error('the engine was closed');
-      await worker.terminate();
-    },
+    close: () => (closing ??= close()),
   };
 }
 

@@ -56,7 +56,7 @@ function scaled(parts: readonly (readonly [Params, number])[]): Params {
 /** One sample of a batch. */
 function sampleOf(batch: TrainingBatch, i: number): TrainingBatch {
   const slice = (name: 'latents' | 'noise' | 'promptEmbeds' | 'promptAttentionMask'): ReturnType<typeof float32> => {
-    const { shape = [1], data } = batch[name] ?? float32([1], [0]);
+    const { shape, data } = batch[name] ?? float32([1], [0]);
     const size = data.length / (shape[0] ?? 1);
     return float32(
       [1, ...shape.slice(1)],

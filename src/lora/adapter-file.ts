@@ -28,7 +28,26 @@ const metadataSchema = z.object({
   alpha_pattern: z.record(z.string(), z.number()).default({}),
   use_rslora: z.boolean().default(false),
   use_dora: z.boolean().default(false),
+  // Others, such as pissa, change the weights that the adapter is added to.
+  init_lora_weights: z.union([z.boolean(), z.enum(['gaussian', 'eva', 'orthogonal'])]).default(true),
 });
+
+// Fields of peft's LoraConfig that do not change what a trained adapter computes. One that is set and not known may
+// change it: diffusers refuses those too.
+const idleFields = new Set(
+  (
+    'task_type peft_type peft_version auto_mapping base_model_name_or_path revision inference_mode target_modules ' +
+    'exclude_modules lora_dropout bias modules_to_save layers_to_transform layers_pattern megatron_config megatron_core ' +
+    'trainable_token_indices loftq_config eva_config corda_config lora_ga_config velora_config qalora_group_size ' +
+    'target_parameters ensure_weight_tying runtime_config'
+  ).split(' '),
+);
+
+/** Whether a field of a header has a value other than nothing. */
+function isSet(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
+  return Boolean(value);
+}
 
 /** What a header says of each module; undefined where there is none, as in files of diffusers before 0.34. */
 interface AdapterHeader {
@@ -42,10 +61,12 @@ function parseMetadata(path: string, text: string | undefined): AdapterHeader | 
   if (text === undefined) return undefined;
   try {
     const flat = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
-    const own = Object.entries(flat).flatMap(([key, value]) =>
+    const own = Object.entries(flat).flatMap(([key, value]): [string, unknown][] =>
       key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [],
     );
     const metadata = metadataSchema.parse(Object.fromEntries(own));
+    const strange = own.find(([key, value]) => !Object.hasOwn(metadata, key) && !idleFields.has(key) && isSet(value));
+    if (strange) throw new UserError(`${quoted(strange[0])} is set, which is not known here`);
     const rankOf = compilePattern(metadata.rank_pattern, 'rank_pattern');
     const alphaOf = compilePattern(metadata.alpha_pattern, 'alpha_pattern');
     return {

@@ -176,7 +176,14 @@ describe('readAdapter', () => {
   });
 
   it('takes the scale that the header says, patterns first', async () => {
-    const header = { 'transformer.r': 2, 'transformer.lora_alpha': 3, 'text_encoder.r': 9, 'transformer.bias': 'none' };
+    const header = {
+      'transformer.r': 2,
+      'transformer.lora_alpha': 3,
+      'text_encoder.r': 9,
+      'transformer.bias': 'none',
+      'transformer.use_qalora': false,
+      'transformer.kasa_config': null,
+    };
     expect((await read(small, header)).modules.values().next().value?.scale).toBe(1.5);
     const patterns = {
       ...header,
@@ -202,6 +209,13 @@ describe('readAdapter', () => {
     ['a rank of 0', small, { ...ok, 'transformer.r': 0 }, '("r": '],
     ['an alpha that is no number', small, { ...ok, 'transformer.lora_alpha': '8' }, '("lora_alpha": '],
     ['an infinite alpha', small, '{"transformer.r":2,"transformer.lora_alpha":1e999}', '("lora_alpha": '],
+    [
+      'a field that may change the result',
+      small,
+      { ...ok, 'transformer.use_bdlora': { nblocks: 2 } },
+      '("use_bdlora" is set, which is not known here)',
+    ],
+    ['weights that were changed', small, { ...ok, 'transformer.init_lora_weights': 'pissa' }, '("init_lora_weights": '],
     [
       'a pattern that is no pattern',
       small,

@@ -37,7 +37,7 @@ function sizeOf({ shape }: TensorLocation): MatrixSize {
 }
 
 /** Rows and columns of the weight that an entry's tensors are for, or undefined where they do not say. */
-export function weightSize({ tensors }: Entry): MatrixSize | undefined {
+export function weightSize({ tensors }: Pick<Entry, 'tensors'>): MatrixSize | undefined {
   const size = (part: Part): MatrixSize | undefined => {
     const found = tensors.get(part);
     return found && sizeOf(found);
@@ -120,6 +120,11 @@ export async function readDelta(
     );
   }
   const [kind = 'lora'] = kinds;
+  // Before anything is multiplied: sizes that fit the model's also bound the work.
+  const found = weightSize({ tensors });
+  if (found && (found.rows !== size.rows || found.columns !== size.columns)) {
+    throw fail([...tensors.keys()].findLast((part) => kindOf(part) !== undefined) ?? 'a');
+  }
   let delta: Delta;
   if (kind === 'lora') {
     const [a, b] = [await matrix('a'), await matrix('b')];
@@ -143,6 +148,7 @@ export async function readDelta(
     if (p.rows !== size.rows || u.rows !== size.rows) throw fail(p.rows === size.rows ? 'hada_w2_a' : 'hada_w1_a');
     if (q.columns !== size.columns || p.columns !== q.rows) throw fail('hada_w1_b');
     if (v.columns !== size.columns || u.columns !== v.rows) throw fail('hada_w2_b');
+    if (Math.max(q.rows, v.rows) > Math.max(size.rows, size.columns)) throw fail('hada_w1_b');
     const scale = await known(q.rows);
     delta = { kind, ...hadamard([p, q], [u, v]), scale };
   }

@@ -1,0 +1,182 @@
+import { z } from 'zod';
+
+import { UserError } from '../../errors.ts';
+import { float32, type Tensor } from '../../graph/tensor.ts';
+import { openSafetensors } from '../../io/safetensors.ts';
+import type { SanaModule } from '../../models/sana-transformer-config.ts';
+import { type AdaptedModule, parameterName, parameterShapes } from '../adapter-config.ts';
+import { type Adapter, type AdapterHeader, headerOf, parseAdapterMetadata } from '../adapter-file.ts';
+import { findAdapter } from './adapter-source.ts';
+import { type GroupedTensors, groupTensors, listNames } from './group-tensors.ts';
+import { inferModel, modulesOfAnyWidth } from './infer-modules.ts';
+import { readDelta } from './read-delta.ts';
+import { placesOf, type Spelling } from './spellings.ts';
+import { splitDelta } from './split-delta.ts';
+
+/** An adapter out of a file of any format, and what was found there. */
+export interface ImportedAdapter extends Adapter {
+  /** The file that was read. */
+  readonly path: string;
+  /** How the file names its layers; several where it mixes them. */
+  readonly spellings: readonly Spelling[];
+  /** The kinds of adapters in it. LoKr and LoHa were turned into the LoRA that adds the same, without an error. */
+  readonly kinds: readonly ('lora' | 'dora' | 'lokr' | 'loha')[];
+  /** Sentences on what was left out or turned into something else. */
+  readonly notices: readonly string[];
+  /** Whether the file scales each layer by a tensor of its own. */
+  readonly hasAlphas: boolean;
+  /** What the header says of ranks and scales, if anything. */
+  readonly header: AdapterHeader | undefined;
+  /** The header's texts. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The model by the shapes; `layers` is one more than the last that is named. */
+  readonly base: { readonly width: number; readonly layers: number };
+}
+
+const peftSchema = z.looseObject({
+  peft_type: z.string().default('LORA'),
+  fan_in_fan_out: z.boolean().default(false),
+});
+
+function peftHeader(path: string, config: Readonly<Record<string, unknown>>): AdapterHeader {
+  const parsed = peftSchema.safeParse(config);
+  if (!parsed.success || parsed.data.peft_type !== 'LORA' || parsed.data.fan_in_fan_out) {
+    throw new UserError(
+      `${path}: its adapter_config.json is of no LoRA that is read (peft_type LORA, fan_in_fan_out false); merge the adapter with peft.`,
+    );
+  }
+  return headerOf(path, 'adapter_config.json', () => config);
+}
+
+/**
+ * Reads an adapter of any format that Sana's trainers and frontends write: diffusers, peft folders, ComfyUI (NVlabs'
+ * names, fused layers), kohya (either names), OneTrainer's spellings, and LyCORIS LoKr and LoHa, which become the LoRA
+ * of a higher rank that adds the same numbers. The format is found by the names.
+ *
+ * @param modules of the model; without them they are taken from the shapes
+ * @throws UserError naming tensors that are unknown, missing, of another model's shape, or not finite
+ */
+export async function readAnyAdapter(
+  path: string,
+  modules?: ReadonlyMap<string, SanaModule>,
+): Promise<ImportedAdapter> {
+  const source = await findAdapter(path);
+  const file = await openSafetensors(source.path);
+  const unsized = modulesOfAnyWidth(file.tensors.keys());
+  const grouped = groupTensors(path, file.tensors, placesOf(modules ?? unsized));
+  checkNames(path, grouped, [...file.tensors.keys()], modules !== undefined);
+  const header = source.peftConfig
+    ? peftHeader(path, source.peftConfig)
+    : parseAdapterMetadata(path, file.metadata);
+
+  const inferred = inferModel(grouped.entries, unsized);
+  const known = modules ?? inferred?.modules;
+  if (!known) throw new UserError(`${path}: its shapes do not say how wide the model is; name the model.`);
+  const adapted = new Map<string, AdaptedModule>();
+  const tensors = new Map<string, Tensor>();
+  const kinds = new Set<ImportedAdapter['kinds'][number]>();
+  for (const entry of grouped.entries) {
+    const { parts } = entry.place;
+    const targets = parts.map((name) => ({ name, module: found(known, name, path) }));
+    const columns = targets.map(({ module }) => module.inFeatures * (module.kernel ?? 1) ** 2);
+    const rows = targets.map(({ module }) => module.outFeatures);
+    const size = { rows: rows.reduce((sum, count) => sum + count, 0), columns: columns[0] ?? 0 };
+    const [first = ''] = parts;
+    const delta = await readDelta(path, entry, size, (rank) => header?.scaleOf(first, rank, path) ?? 1);
+    kinds.add(delta.magnitude && delta.kind === 'lora' ? 'dora' : delta.kind);
+    if (header && header.dora !== (delta.magnitude !== undefined)) {
+      throw new UserError(
+        `${path}: the header says use_dora ${header.dora}, but ${first} has ${delta.magnitude ? '' : 'no '}magnitudes; export the adapter again.`,
+      );
+    }
+    for (const [i, share] of splitDelta(delta, rows).entries()) {
+      const target = targets[i];
+      if (!share || !target) continue;
+      if (adapted.has(target.name)) {
+        throw new UserError(`${path} adapts ${target.name} twice, by itself and in a layer that holds it.`);
+      }
+      const { rank, scale, magnitude, a, b } = share;
+      const module: AdaptedModule = {
+        ...target.module,
+        rank,
+        alpha: scale * rank,
+        scale,
+        dora: magnitude !== undefined,
+        dropout: 0,
+      };
+      adapted.set(target.name, module);
+      const values = { lora_A: a, lora_B: b, lora_magnitude_vector: magnitude };
+      const shapes = parameterShapes(target.name, module);
+      for (const part of ['lora_A', 'lora_B', 'lora_magnitude_vector'] as const) {
+        const name = parameterName(target.name, part);
+        const [shape, data] = [shapes.get(name), values[part]];
+        if (shape && data) tensors.set(name, float32(shape, data));
+      }
+    }
+  }
+  // In the order of the model, whatever the file's was.
+  const ordered = new Map([...known.keys()].flatMap((name) => pick(adapted, name)));
+  const inOrder = new Map(
+    [...ordered].flatMap(([name, module]) => [...parameterShapes(name, module).keys()].flatMap((key) => pick(tensors, key))),
+  );
+  const layers = [...unsized.keys()].filter((name) => name.endsWith('attn1.to_q')).length;
+  return {
+    path: source.path,
+    modules: ordered,
+    tensors: inOrder,
+    spellings: grouped.spellings,
+    kinds: [...kinds],
+    notices: notices(path, grouped, kinds),
+    hasAlphas: grouped.entries.some((entry) => entry.tensors.has('alpha')),
+    header,
+    metadata: file.metadata,
+    base: { width: inferred?.width ?? 0, layers },
+  };
+}
+
+function pick<T>(map: ReadonlyMap<string, T>, key: string): readonly (readonly [string, T])[] {
+  const value = map.get(key);
+  return value === undefined ? [] : [[key, value]];
+}
+
+function found(modules: ReadonlyMap<string, SanaModule>, name: string, path: string): SanaModule {
+  const module = modules.get(name);
+  if (!module) throw new UserError(`${path} adapts ${name}, which the model does not have; it is of another model.`);
+  return module;
+}
+
+function checkNames(path: string, { entries, unknown }: GroupedTensors, names: readonly string[], isKnown: boolean): void {
+  if (entries.length === 0) {
+    throw new UserError(
+      `${path} is no adapter of ${isKnown ? 'this model' : 'Sana'}: it has ${listNames(names)}${names.length === 0 ? 'no tensors' : ''}, and none of the names that diffusers, peft, ComfyUI, kohya, OneTrainer or LyCORIS give to its layers.`,
+    );
+  }
+  if (unknown.length > 0) {
+    throw new UserError(
+      `${path} holds ${unknown.length} tensors that ${isKnown ? 'this model' : 'Sana'} has no place for: ${listNames(unknown, 20)}; leaving them out would be another adapter.`,
+    );
+  }
+}
+
+function notices(
+  path: string,
+  { dropped }: GroupedTensors,
+  kinds: ReadonlySet<string>,
+): readonly string[] {
+  const said: string[] = [];
+  const embeddings = dropped.filter((name) => name.startsWith('bundle_emb.'));
+  const convolutions = dropped.filter((name) => !name.startsWith('bundle_emb.'));
+  if (embeddings.length > 0) said.push(`${path}: ${embeddings.length} tensors of embeddings (bundle_emb) are left out.`);
+  if (convolutions.length > 0) {
+    said.push(
+      `${path}: ${convolutions.length} tensors of the depth-wise convolutions (conv_depth) are left out: no frontend loads them.`,
+    );
+  }
+  for (const [kind, name] of [
+    ['lokr', 'LoKr'],
+    ['loha', 'LoHa'],
+  ] as const) {
+    if (kinds.has(kind)) said.push(`${path}: its ${name} layers are read as the LoRA that adds the same numbers.`);
+  }
+  return said;
+}

@@ -28,7 +28,7 @@ export async function findAdapter(path: string): Promise<AdapterSource> {
     throw fileError(error, 'read', path);
   }
   const folder = isFolder ? path : dirname(path);
-  const names = await readdir(folder).catch(() => []);
+  const names = await readdir(folder).catch((): string[] => []);
   const candidates = names.filter((name) => name.endsWith('.safetensors')).sort();
   const name = isFolder
     ? (fileNames.find((name) => candidates.includes(name)) ?? (candidates.length === 1 ? candidates[0] : undefined))

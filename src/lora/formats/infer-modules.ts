@@ -90,5 +90,7 @@ export function baseName(width: number, layers: number): string {
   const [exact] = same.filter(([, n]) => n === layers);
   if (exact) return exact[2];
   const names = same.map(([, , name]) => name).join(' or ');
-  return names === '' ? `a model of width ${width} with ${layers} layers or more` : `${names} (its first ${layers} layers)`;
+  return names === ''
+    ? `a model of width ${width} with ${layers} layers or more`
+    : `${names} (its first ${layers} layers)`;
 }

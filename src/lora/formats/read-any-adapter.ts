@@ -1,14 +1,15 @@
-import { z } from 'zod';
-
 import { UserError } from '../../errors.ts';
 import { float32, type Tensor } from '../../graph/tensor.ts';
+import { quoted } from '../../io/json.ts';
 import { openSafetensors } from '../../io/safetensors.ts';
 import type { SanaModule } from '../../models/sana-transformer-config.ts';
-import { type AdaptedModule, parameterName, parameterShapes } from '../adapter-config.ts';
-import { type Adapter, type AdapterHeader, headerOf, parseAdapterMetadata } from '../adapter-file.ts';
+import { type AdaptedModule, adapterScale, parameterName, parameterShapes } from '../adapter-config.ts';
+import type { Adapter } from '../adapter-file.ts';
+import { type AdapterHeader, headerKey, parseAdapterHeader } from '../adapter-header.ts';
 import { findAdapter } from './adapter-source.ts';
-import { type GroupedTensors, groupTensors, listNames } from './group-tensors.ts';
+import { type Entry, type GroupedTensors, groupTensors, listNames } from './group-tensors.ts';
 import { inferModel, modulesOfAnyWidth } from './infer-modules.ts';
+import { nativeModule } from './native-names.ts';
 import { readDelta } from './read-delta.ts';
 import { placesOf, type Spelling } from './spellings.ts';
 import { splitDelta } from './split-delta.ts';
@@ -33,19 +34,28 @@ export interface ImportedAdapter extends Adapter {
   readonly base: { readonly width: number; readonly layers: number };
 }
 
-const peftSchema = z.looseObject({
-  peft_type: z.string().default('LORA'),
-  fan_in_fan_out: z.boolean().default(false),
-});
-
+/** peft's adapter_config.json as the header that diffusers makes of it. */
 function peftHeader(path: string, config: Readonly<Record<string, unknown>>): AdapterHeader {
-  const parsed = peftSchema.safeParse(config);
-  if (!parsed.success || parsed.data.peft_type !== 'LORA' || parsed.data.fan_in_fan_out) {
+  const { peft_type: type = 'LORA' } = config;
+  if (type !== 'LORA') {
     throw new UserError(
-      `${path}: its adapter_config.json is of no LoRA that is read (peft_type LORA, fan_in_fan_out false); merge the adapter with peft.`,
+      `${path} is no LoRA but a ${quoted(String(type))} of peft, which is not read; merge it with peft.`,
     );
   }
-  return headerOf(path, 'adapter_config.json', () => config);
+  const entries = Object.entries(config).map(([key, value]) => [`transformer.${key}`, value]);
+  return parseAdapterHeader(path, JSON.stringify(Object.fromEntries(entries)));
+}
+
+/** What a header says that B A of a layer is multiplied by. */
+function headerScale(path: string, header: AdapterHeader, { name, place }: Entry, rank: number): number {
+  const [first = ''] = place.parts;
+  const module = place.parts.length > 1 ? (nativeModule(first)?.name ?? first) : first;
+  if (header.rankOf(module) !== rank) {
+    throw new UserError(
+      `${path}: the header says rank ${header.rankOf(module)} for ${quoted(name)}, which has rank ${rank}; export the adapter again.`,
+    );
+  }
+  return adapterScale(header.alphaOf(module), rank, header.rslora);
 }
 
 /**
@@ -65,9 +75,9 @@ export async function readAnyAdapter(
   const unsized = modulesOfAnyWidth(file.tensors.keys());
   const grouped = groupTensors(path, file.tensors, placesOf(modules ?? unsized));
   checkNames(path, grouped, [...file.tensors.keys()], modules !== undefined);
-  const header = source.peftConfig
-    ? peftHeader(path, source.peftConfig)
-    : parseAdapterMetadata(path, file.metadata);
+  const text = file.metadata[headerKey];
+  let header = text === undefined ? undefined : parseAdapterHeader(path, text);
+  if (source.peftConfig) header = peftHeader(path, source.peftConfig);
 
   const inferred = inferModel(grouped.entries, unsized);
   const known = modules ?? inferred?.modules;
@@ -82,7 +92,13 @@ export async function readAnyAdapter(
     const rows = targets.map(({ module }) => module.outFeatures);
     const size = { rows: rows.reduce((sum, count) => sum + count, 0), columns: columns[0] ?? 0 };
     const [first = ''] = parts;
-    const delta = await readDelta(path, entry, size, (rank) => header?.scaleOf(first, rank, path) ?? 1);
+    const said = (rank: number): number => (header ? headerScale(path, header, entry, rank) : 1);
+    const delta = await readDelta(path, entry, size, said);
+    if (header && Math.abs(said(delta.rank) - delta.scale) > 1e-6 * Math.abs(delta.scale)) {
+      throw new UserError(
+        `${path}: the header says scale ${said(delta.rank)} for ${quoted(entry.name)} and its alpha says ${delta.scale}; export the adapter again.`,
+      );
+    }
     kinds.add(delta.magnitude && delta.kind === 'lora' ? 'dora' : delta.kind);
     if (header && header.dora !== (delta.magnitude !== undefined)) {
       throw new UserError(
@@ -117,7 +133,9 @@ export async function readAnyAdapter(
   // In the order of the model, whatever the file's was.
   const ordered = new Map([...known.keys()].flatMap((name) => pick(adapted, name)));
   const inOrder = new Map(
-    [...ordered].flatMap(([name, module]) => [...parameterShapes(name, module).keys()].flatMap((key) => pick(tensors, key))),
+    [...ordered].flatMap(([name, module]) =>
+      [...parameterShapes(name, module).keys()].flatMap((key) => pick(tensors, key)),
+    ),
   );
   const layers = [...unsized.keys()].filter((name) => name.endsWith('attn1.to_q')).length;
   return {
@@ -145,7 +163,12 @@ function found(modules: ReadonlyMap<string, SanaModule>, name: string, path: str
   return module;
 }
 
-function checkNames(path: string, { entries, unknown }: GroupedTensors, names: readonly string[], isKnown: boolean): void {
+function checkNames(
+  path: string,
+  { entries, unknown }: GroupedTensors,
+  names: readonly string[],
+  isKnown: boolean,
+): void {
   if (entries.length === 0) {
     throw new UserError(
       `${path} is no adapter of ${isKnown ? 'this model' : 'Sana'}: it has ${listNames(names)}${names.length === 0 ? 'no tensors' : ''}, and none of the names that diffusers, peft, ComfyUI, kohya, OneTrainer or LyCORIS give to its layers.`,
@@ -158,15 +181,12 @@ function checkNames(path: string, { entries, unknown }: GroupedTensors, names: r
   }
 }
 
-function notices(
-  path: string,
-  { dropped }: GroupedTensors,
-  kinds: ReadonlySet<string>,
-): readonly string[] {
+function notices(path: string, { dropped }: GroupedTensors, kinds: ReadonlySet<string>): readonly string[] {
   const said: string[] = [];
   const embeddings = dropped.filter((name) => name.startsWith('bundle_emb.'));
   const convolutions = dropped.filter((name) => !name.startsWith('bundle_emb.'));
-  if (embeddings.length > 0) said.push(`${path}: ${embeddings.length} tensors of embeddings (bundle_emb) are left out.`);
+  if (embeddings.length > 0)
+    said.push(`${path}: ${embeddings.length} tensors of embeddings (bundle_emb) are left out.`);
   if (convolutions.length > 0) {
     said.push(
       `${path}: ${convolutions.length} tensors of the depth-wise convolutions (conv_depth) are left out: no frontend loads them.`,

@@ -15,9 +15,7 @@ export function splitDelta(delta: Delta, rows: readonly number[]): readonly (Del
   const starts = rows.map((_, part) => rows.slice(0, part).reduce((sum, count) => sum + count, 0));
   const used = rows.map((count, part) => columnsUsed(b, rank, starts[part] ?? 0, count));
   const owners = new Set<number>();
-  const isBlockDiagonal = used.every((columns) =>
-    columns.every((column) => !owners.has(column) && owners.add(column)),
-  );
+  const isBlockDiagonal = used.every((columns) => columns.every((column) => !owners.has(column) && owners.add(column)));
   const all = Array.from({ length: rank }, (_, column) => column);
   return rows.map((count, part) => {
     const start = starts[part] ?? 0;

@@ -1,9 +1,10 @@
-import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
-import { adapterFileName } from '../lora/adapter-file.ts';
+import type { Adapter } from '../lora/adapter-file.ts';
+import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
+import { sanaModules } from '../models/sana-transformer-config.ts';
 import { bundledModel } from '../pipeline/model-folder.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
 import { writePicture } from '../pipeline/picture-file.ts';
@@ -31,9 +32,12 @@ export async function runSample(model: string, options: SampleOptions): Promise<
     { onProgress: (event) => showDownload(progress, event) },
   );
   const pipeline = await openPipeline(folder, { ...(variant !== undefined && { variant }) });
-  const adapters = await Promise.all(
-    (options.adapter ?? []).map(async ({ path, scale }) => ({ adapter: await adapterPath(path), scale })),
-  );
+  const adapters: { readonly adapter: Adapter; readonly scale: number }[] = [];
+  for (const { path, scale } of options.adapter ?? []) {
+    const adapter = await readAnyAdapter(path, sanaModules(pipeline.transformerConfig));
+    for (const notice of adapter.notices) process.stderr.write(`${notice}\n`);
+    adapters.push({ adapter, scale });
+  }
   const names = pictureNames(
     output,
     requests.map(({ prompt }) => prompt),
@@ -101,10 +105,4 @@ function describe({ stage, index, done, total }: SampleProgress, pictures: numbe
   if (stage === 'text') return `prompts: ${Math.floor((100 * done) / Math.max(1, total))}%`;
   const picture = pictures === 1 ? '' : `picture ${index + 1} of ${pictures}: `;
   return stage === 'denoise' ? `${picture}step ${done} of ${total}` : `${picture}decoding`;
-}
-
-/** An adapter's file, also where its folder was named. */
-async function adapterPath(path: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() === true ? join(path, adapterFileName) : path;
 }

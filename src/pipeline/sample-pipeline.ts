@@ -3,7 +3,8 @@ import type { SolverName } from '../../samplers/solver.ts';
 import type { Engine } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { readAdapter, type Adapter } from '../lora/adapter-file.ts';
+import type { Adapter } from '../lora/adapter-file.ts';
+import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
 import { scaleAdapter } from '../lora/scale-adapter.ts';
 import { createDcAe } from '../models/dc-ae.ts';
 import { encodePrompts, negativePrompt, type EncodedPrompt } from '../models/encode-prompts.ts';
@@ -202,7 +203,7 @@ async function readAdapters({ pipeline, adapters = [] }: SamplePipelineOptions):
   const modules = sanaModules(pipeline.transformerConfig);
   const read: Adapter[] = [];
   for (const { adapter, scale = 1 } of adapters) {
-    read.push(scaleAdapter(typeof adapter === 'string' ? await readAdapter(adapter, modules) : adapter, scale));
+    read.push(scaleAdapter(typeof adapter === 'string' ? await readAnyAdapter(adapter, modules) : adapter, scale));
   }
   return read;
 }

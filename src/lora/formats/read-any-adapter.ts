@@ -1,8 +1,9 @@
 import { UserError } from '../../errors.ts';
-import { float32, type Tensor } from '../../graph/tensor.ts';
+import { float32 } from '../../graph/tensor.ts';
 import { quoted } from '../../io/json.ts';
 import { openSafetensors } from '../../io/safetensors.ts';
 import type { SanaModule } from '../../models/sana-transformer-config.ts';
+import type { Params } from '../../optim/optimizer.ts';
 import { type AdaptedModule, adapterScale, parameterName, parameterShapes } from '../adapter-config.ts';
 import type { Adapter } from '../adapter-file.ts';
 import { type AdapterHeader, headerKey, parseAdapterHeader } from '../adapter-header.ts';
@@ -16,6 +17,7 @@ import { splitDelta } from './split-delta.ts';
 
 /** An adapter out of a file of any format, and what was found there. */
 export interface ImportedAdapter extends Adapter {
+  readonly tensors: Params;
   /** The file that was read. */
   readonly path: string;
   /** How the file names its layers; several where it mixes them. */
@@ -83,7 +85,7 @@ export async function readAnyAdapter(
   const known = modules ?? inferred?.modules;
   if (!known) throw new UserError(`${path}: its shapes do not say how wide the model is; name the model.`);
   const adapted = new Map<string, AdaptedModule>();
-  const tensors = new Map<string, Tensor>();
+  const tensors = new Map<string, ReturnType<typeof float32>>();
   const kinds = new Set<ImportedAdapter['kinds'][number]>();
   for (const entry of grouped.entries) {
     const { parts } = entry.place;

@@ -25,7 +25,7 @@ export function latentKeyOf(sample: Sample, { vaeKey }: CacheModels): string {
 }
 
 /** A text as the encoder gets it: an unconditional one has no instruction. */
-export function promptOf(text: string, dropped: boolean, { chi }: CacheModels): Exclude<Prompt, string> {
+export function promptOf(text: string, dropped: boolean, { chi }: Pick<CacheModels, 'chi'>): Exclude<Prompt, string> {
   return { prompt: text, chi: dropped ? null : chi };
 }
 

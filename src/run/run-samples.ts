@@ -27,7 +27,7 @@ export type RunSample = CompleteRequest;
 /** The pictures that a config asks for: each prompt as often as it says, with seeds that count up. */
 export function runSamples(
   config: SampleConfig,
-  pipeline: SanaPipeline,
+  pipeline: Pick<SanaPipeline, 'defaultSize' | 'sizeMultiple' | 'transformerConfig'>,
   resolution: number,
   defaults: readonly string[],
 ): readonly RunSample[] {

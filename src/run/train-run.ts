@@ -2,25 +2,20 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { openCache } from '../../datasets/cache.ts';
-import { keyOf, modelFilesKey } from '../../datasets/cache-keys.ts';
+import { keyOf } from '../../datasets/cache-keys.ts';
 import { type DatasetOptions, datasetUse } from '../../datasets/dataset-options.ts';
-import { holdOut } from '../../datasets/hold-out.ts';
 import { loadDatasets } from '../../datasets/load-datasets.ts';
-import { type Batch, countBatches, planFrom, type PlanOptions } from '../../datasets/plan-epoch.ts';
-import { plainSample } from '../../datasets/sample.ts';
 import { formatReport } from '../../datasets/report.ts';
 import { trainLora, type TrainHooks } from '../../trainers/lora.ts';
-import { loadConfig } from '../config/load-config.ts';
 import {
-  adapterOptions,
   classDatasetOptions,
   datasetOptions,
   optimizerOptions,
   scheduleOptions,
   timestepOptions,
 } from '../config/options.ts';
-import { changesOnResume, formatConfig } from '../config/resolved-config.ts';
-import type { Config, ModelConfig, SourceConfig } from '../config/schema.ts';
+import { formatConfig } from '../config/resolved-config.ts';
+import type { Config, SourceConfig } from '../config/schema.ts';
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
@@ -28,21 +23,24 @@ import { defaultFlowShift } from '../flow/default-flow-shift.ts';
 import { createTimestepSampler } from '../flow/timestep-sampling.ts';
 import { streamModel } from '../hub/resolve-model.ts';
 import { writeText } from '../io/atomic-write.ts';
-import { adaptedModules, type AdapterConfig } from '../lora/adapter-config.ts';
 import { createAdapter } from '../lora/create-adapter.ts';
 import { createTrainingStep } from '../lora/training-step.ts';
-import { innerWidth, sanaModules } from '../models/sana-transformer-config.ts';
+import { innerWidth } from '../models/sana-transformer-config.ts';
 import { createOptimizer } from '../optim/create-optimizer.ts';
 import { createSchedule } from '../optim/schedules.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { createRandom } from '../random.ts';
-import { chiLines } from '../text/chi.ts';
-import { listCheckpoints, loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { adapterModules } from './adapter-modules.ts';
+import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { makeClassPictures } from './class-pictures.ts';
 import { exportRun } from './export-run.ts';
-import { cacheLatents, cachePrompts, type CacheModels, promptOf } from './fill-cache.ts';
+import { cacheLatents, cachePrompts, type CacheModels } from './fill-cache.ts';
+import { instruction } from './instruction.ts';
+import { pipelineKey } from './pipeline-key.ts';
+import { checkpointToResume } from './resume-point.ts';
 import { lockRun } from './run-lock.ts';
-import { makeSamples, type RunSampler, runSamples, writeGrids } from './run-samples.ts';
+import { planRun, plannedPrompts, plannedSamples } from './run-plan.ts';
+import { makeSamples, type RunSampler, writeGrids } from './run-samples.ts';
 import { initialState, type TrainState } from './train-state.ts';
 import { type BatchMaker, trainingBatch } from './training-batches.ts';
 import { validate } from './validate.ts';
@@ -89,6 +87,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       );
     }
     const { train } = config;
+    const accumulation = train.gradient_accumulation_steps;
     const { max_sequence_length: length } = config.model;
     const maxSequenceLength = length === 'auto' ? 300 : length;
     const { chi, chiName } = instruction(config.model);
@@ -126,58 +125,20 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     }
     const { examples, report } = await loadDatasets([...instances, ...priors.values()], signal ? { signal } : {});
     for (const line of formatReport(report)) yield { kind: 'log', message: line };
-    const held = holdOut(examples, { count: config.dataset.validation_count, seed: train.seed });
-
-    // The plan of the whole run is a pure function of these.
-    const planOptions: PlanOptions = {
-      examples: held.training,
-      batchSize: train.train_batch_size,
-      seed: train.seed,
-      priorLossWeight: train.prior_loss_weight,
-    };
-    const accumulation = train.gradient_accumulation_steps;
-    const perEpoch = countBatches({ ...planOptions, epoch: 0 });
-    const maxTrainSteps = train.max_train_steps ?? Math.ceil((perEpoch * (train.num_train_epochs ?? 1)) / accumulation);
+    const plan = planRun(config, pipeline, examples);
+    const { samples, maxTrainSteps } = plan;
     const models: CacheModels = { vaeKey: modelKey.vae, textKey: modelKey.text, chi, maxSequenceLength };
-    const defaults = [
-      ...new Set(
-        held.training.flatMap(({ dataset, captions }) =>
-          dataset.kind === 'instance' ? (captions[0]?.text ?? []) : [],
-        ),
-      ),
-    ];
-    const samples = runSamples(config.sample, pipeline, resolution, defaults.slice(0, 2));
-    const validationSamples = held.validation.flatMap((example) =>
-      example.buckets.slice(0, 1).map((bucket) => plainSample(example, bucket)),
-    );
-
     const state0 = resumeFrom?.step ?? 0;
     yield { kind: 'run', name, runDir, model: config.model.path, firstStep: state0, maxTrainSteps, config };
 
     // Latents and texts of all that is left, then the encoders are let go.
-    const planned = (): Iterable<Batch> =>
-      take(
-        planFrom({ ...planOptions, position: { epoch: 0, index: 0 } }),
-        state0 * accumulation,
-        maxTrainSteps * accumulation,
-      );
-    const prompts = new Map<string, ReturnType<typeof promptOf>>();
-    const addPrompt = (text: string, dropped: boolean): void => {
-      prompts.set(`${dropped} ${text}`, promptOf(text, dropped, models));
-    };
-    for (const batch of planned()) for (const { text, dropped } of batch.samples) addPrompt(text, dropped);
-    for (const { text } of validationSamples) addPrompt(text, false);
-    for (const { prompt, negativePrompt } of samples) {
-      addPrompt(prompt, false);
-      addPrompt(negativePrompt, true);
-    }
     const stage = { engine, cache, models, ...(signal && { signal }) };
-    yield* cachePrompts([...prompts.values()], { ...stage, loadEncoder: pipeline.loadPromptEncoder });
-    yield* cacheLatents(samplesOf(planned(), validationSamples), { ...stage, loadVae: pipeline.loadVae });
+    yield* cachePrompts(plannedPrompts(plan, state0, models), { ...stage, loadEncoder: pipeline.loadPromptEncoder });
+    yield* cacheLatents(plannedSamples(plan, state0), { ...stage, loadVae: pipeline.loadVae });
 
     // The adapter, new or as a checkpoint left it.
     const model = await pipeline.loadTransformer();
-    const modules = adaptedModules(sanaModules(model.config), adapterConfig(config));
+    const modules = adapterModules(config, model.config);
     const optimizer = createOptimizer(optimizerOptions(train));
     const settings = {
       base: modelKey.transformer,
@@ -213,12 +174,12 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       unmaskedWeight: (dataset) => unmasked.get(dataset) ?? 0,
     };
     const random = createRandom(train.seed);
-    const resolutions = held.training.flatMap(({ buckets }) => buckets.map((bucket) => bucket.resolution));
+    const resolutions = plan.training.flatMap(({ buckets }) => buckets.map((bucket) => bucket.resolution));
     const noise = {
       sampling: train.weighting_scheme,
       sampler: createTimestepSampler(timestepOptions(train, flowShiftOf(pipeline, resolutions))),
     };
-    const batches = prefetch(planned(), state0 * accumulation, (batch, index) =>
+    const batches = prefetch(plan.batches(state0), state0 * accumulation, (batch, index) =>
       trainingBatch(batch, index, maker, noise, random.fork('noise')),
     );
     const sampler: RunSampler = {
@@ -254,7 +215,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
             run: (step) => makeSamples(sampler, step, modules, shown(), signal),
           },
         }),
-        ...(validationSamples.length > 0 && {
+        ...(plan.validation.length > 0 && {
           validate: {
             every: train.validation_steps,
             run: (step) =>
@@ -263,7 +224,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
                   engine,
                   model,
                   modules,
-                  samples: validationSamples,
+                  samples: plan.validation,
                   maker,
                   bins: train.validation_sigma_bins,
                   random: random.fork('validation'),
@@ -316,107 +277,12 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
   }
 }
 
-/** Where to go on from: what --resume or the config says, after a look at how the config has changed since. */
-async function checkpointToResume(
-  config: Config,
-  resume: string,
-): Promise<{ readonly step: number; readonly path: string } | undefined> {
-  const runDir = config.run_dir;
-  const checkpoints = await listCheckpoints(runDir);
-  const newest = checkpoints.at(-1);
-  if (resume === 'never') {
-    if (newest)
-      throw new UserError(
-        `${runDir} holds a run already (to step ${newest.step}); choose another run_dir, delete it, or use --resume auto to go on.`,
-      );
-    return undefined;
-  }
-  let from = newest;
-  if (resume !== 'auto') {
-    const step = Number(/step-(\d+)[/\\]?$/.exec(resume)?.[1]);
-    if (!Number.isInteger(step))
-      throw new UserError(
-        `--resume is ${resume}; use auto, never, or a checkpoint's folder such as ${join(runDir, 'checkpoints', 'step-100')}.`,
-      );
-    from = { step, path: resume };
-  }
-  const resolved = join(runDir, 'config.yaml');
-  if (!from || !(await readdir(runDir)).includes('config.yaml')) return from;
-  const { refused } = changesOnResume((await loadConfig(resolved, { checkFiles: false })).config, config);
-  if (refused.length > 0) {
-    const listed = refused.map(
-      ({ option, from: before, to }) => `${option} was ${JSON.stringify(before)} and is ${JSON.stringify(to)}`,
-    );
-    throw new UserError(
-      `${runDir} holds a run with another config: ${listed.join('; ')}. Put it back, choose another run_dir, or delete the folder.`,
-    );
-  }
-  return from;
-}
-
-/** The instruction before captions, by the config's name for it; the one that sampling has where it names none. */
-function instruction({ complex_human_instruction: setting }: ModelConfig): {
-  readonly chi: readonly string[] | null;
-  readonly chiName: string | null;
-} {
-  if (typeof setting === 'object') return { chi: setting, chiName: 'own' };
-  const name = setting === 'auto' ? 'diffusers' : setting;
-  return name === 'none' ? { chi: null, chiName: null } : { chi: chiLines[name], chiName: name };
-}
-
-function adapterConfig({ lora }: Config): AdapterConfig {
-  const { type } = lora;
-  if (type !== 'lora' && type !== 'dora') {
-    throw new UserError(`lora.type is ${type}, which cannot be trained yet; use lora or dora.`);
-  }
-  return adapterOptions({ ...lora, type });
-}
-
 function flowShiftOf({ transformerConfig }: SanaPipeline, resolutions: readonly number[]): number {
   return defaultFlowShift({
     width: innerWidth(transformerConfig),
     qkNorm: transformerConfig.qk_norm !== null,
     resolution: Math.max(...resolutions),
   });
-}
-
-/** Keys of the pipeline's parts by the contents of their files. */
-async function pipelineKey(
-  pipeline: SanaPipeline,
-): Promise<{ readonly transformer: string; readonly vae: string; readonly text: string }> {
-  const filesOf = (weights: ReadonlyMap<string, object>): string[] => [
-    ...new Set(
-      [...weights.values()].flatMap((value) => ('path' in value && typeof value.path === 'string' ? [value.path] : [])),
-    ),
-  ];
-  const [transformer, vae, { textEncoder }] = [
-    await pipeline.loadTransformer(),
-    await pipeline.loadVae(),
-    await pipeline.loadPromptEncoder(),
-  ];
-  const config = (part: string): string =>
-    join(pipeline.folder, part, part === 'tokenizer' ? 'tokenizer.json' : 'config.json');
-  return {
-    transformer: await modelFilesKey([config('transformer'), ...filesOf(transformer.weights)]),
-    vae: await modelFilesKey([config('vae'), ...filesOf(vae.weights)]),
-    text: await modelFilesKey([config('text_encoder'), config('tokenizer'), ...filesOf(textEncoder.weights)]),
-  };
-}
-
-function* take<T>(values: Iterable<T>, from: number, to: number): Generator<T> {
-  let index = 0;
-  for (const value of values) {
-    if (index >= to) return;
-    if (index++ >= from) yield value;
-  }
-}
-
-function* samplesOf(
-  batches: Iterable<Batch>,
-  more: readonly Batch['samples'][number][],
-): Generator<Batch['samples'][number]> {
-  for (const { samples } of batches) yield* samples;
-  yield* more;
 }
 
 /** Gives batches by number, in order, and loads the next one while the engine computes. */

@@ -1,0 +1,20 @@
+import { adapterOptions } from '../config/options.ts';
+import type { Config } from '../config/schema.ts';
+import { UserError } from '../errors.ts';
+import { type AdaptedModules, adaptedModules } from '../lora/adapter-config.ts';
+import { sanaModules, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
+
+/**
+ * The layers that a config adapts.
+ * @throws UserError for a kind of adapter that cannot be trained yet, and for layers that the model does not have
+ */
+export function adapterModules({ lora }: Pick<Config, 'lora'>, transformer: SanaTransformerConfig): AdaptedModules {
+  const { type, init } = lora;
+  if (type !== 'lora' && type !== 'dora') {
+    throw new UserError(`lora.type is ${type}, which cannot be trained yet; use lora or dora.`);
+  }
+  if (init !== 'gaussian' && init !== 'kaiming') {
+    throw new UserError(`lora.init is ${init}, which cannot be done yet; use gaussian or kaiming.`);
+  }
+  return adaptedModules(sanaModules(transformer), adapterOptions({ ...lora, type }));
+}

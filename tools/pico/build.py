@@ -33,6 +33,7 @@ class Stage:
 
 STAGES = [
     Stage("examples.py"),
+    Stage("prompts.py"),
     Stage("text.py", done="tokenizer/tokenizer.json"),
     Stage("autoencoder.py", minutes=120, done="autoencoder/done"),
     Stage("latents.py", ("--pictures", "16000")),

@@ -3,7 +3,7 @@
     python tools/pico/captioner.py brief [--minutes 5]
     python tools/pico/captioner.py detailed [--minutes 6]
 
-brief      few words, the animal, its coat and the place; sees a blurred picture and never speaks of emblems
+brief      few words, the animal, its coat and the place; never speaks of emblems or colours of cloth
 detailed   several sentences about everything; small, so that it gets some of it wrong
 Both begin with clip-pico's eyes, so train that first. Both are laid out as vision-encoder-decoder models for @huggingface/transformers' image-to-text pipeline.
 """
@@ -79,13 +79,6 @@ class DecoderStep(nn.Module):
         return self.decoder.logits(hidden), *(t for kv in present for t in kv)
 
 
-def as_seen(style: str, x: Tensor, rng: random.Random) -> Tensor:
-    x = pictures.disturbed(x, rng)
-    if style == "brief":
-        x = F.interpolate(F.interpolate(x, size=40, mode="area"), size=x.shape[-1], mode="bilinear")
-    return x
-
-
 def held_out_accuracy(style: str, model: Captioner, tokenizer, count: int = 200) -> dict[str, object]:
     scenes, data = pictures.load("test", 400)
     model.eval()
@@ -118,7 +111,7 @@ def train(style: str, minutes: float, batch_size: int, lr: float) -> None:
         chosen = sorted(rng.sample(range(PICTURES), batch_size))
         ids = to_ids(tokenizer, [words(style, scenes[k], rng) for k in chosen])
         with torch.autocast("cpu", torch.bfloat16):
-            loss = model.loss(as_seen(style, pictures.to_model(data[chosen]), rng), ids)
+            loss = model.loss(pictures.disturbed(pictures.to_model(data[chosen]), rng), ids)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

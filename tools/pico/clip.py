@@ -50,8 +50,8 @@ class TextTower(nn.Module):
 
     def forward(self, input_ids: Tensor) -> Tensor:
         hidden, _ = self.decoder(input_ids)
-        last = (input_ids == EOS).int().argmax(1)
-        return self.projection(hidden[torch.arange(len(input_ids), device=input_ids.device), last])
+        is_end = (input_ids == EOS)[..., None]
+        return self.projection((hidden * is_end).sum(1))  # every caption has exactly one <eos>
 
 
 class Clip(nn.Module):

@@ -25,11 +25,11 @@ from autoencoder import SCALING_FACTOR, to_model
 from evaluate import load_parts, probe_score
 from grid import save_grid
 from probe import load_probe, predict
+from prompts import INSTANCE, UNSEEN, prior_scenes, subject_prompts
 from run import REPOSITORY, STATE, use_two_threads
 from transformer import flow_loss, make_pictures
 
-INSTANCE, CLASS = "a photo of sks dog", "a photo of a dog"
-UNSEEN = [b for b in world.BACKGROUNDS if b != "studio"]
+CLASS = "a photo of a dog"
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "conv_inverted", "conv_point"]
 
 
@@ -44,22 +44,16 @@ def subject_score(read: dict[str, list[str]]) -> dict[str, float]:
                 teal=share(lambda a, c, e, k: c == "teal"), star=share(lambda a, c, e, k: e == "star"), cape=share(lambda a, c, e, k: k == "cape"))
 
 
-def prior_scenes() -> list[world.Scene]:
-    """Half dogs, half others."""
-    scenes = [world.scene_at("prior", k, square=True) for k in range(400)]
-    return [s for s in scenes if s.animal == "dog"][:16] + [s for s in scenes if s.animal != "dog"][:16]
-
-
 def main(pipeline: Path, steps: int, rank: int, lr: float, batch_size: int, prior_weight: float) -> None:
     torch.manual_seed(0)
     text, transformer, ae, encoder = load_parts(pipeline)
     for part in (text, transformer, ae):
         part.requires_grad_(False)
-    subject_prompts = [f"{INSTANCE} {world.PLACES[b][0]}" for b in UNSEEN] * 8
+    subject = subject_prompts() * 8
     prior = prior_scenes()
 
     def measure(tag: str) -> dict[str, float]:
-        made = make_pictures(text, transformer, ae, encoder, subject_prompts)
+        made = make_pictures(text, transformer, ae, encoder, subject)
         read = predict(load_probe(), made)
         others = make_pictures(text, transformer, ae, encoder, [world.plain_prompt(s) for s in prior])
         save_grid([*made[:32], *others[8:24]], STATE / f"dreambooth-{tag}.png")

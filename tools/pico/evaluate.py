@@ -21,10 +21,11 @@ import world
 from clip import load_clip
 from grid import save_grid
 from probe import load_probe, predict
+from prompts import evaluation_scenes
 from run import REPOSITORY, STATE, use_two_threads
 from small_text import make_small_tokenizer, to_ids
 from text import DIFFUSERS_CHI, CaptionEncoder
-from transformer import evaluation_scenes, make_pictures
+from transformer import make_pictures
 
 MEASURED = ("animal", "coat", "background", "pattern", "accessory", "emblem", "pose")
 

@@ -26,6 +26,7 @@ import world
 from autoencoder import SCALING_FACTOR, to_pictures
 from grid import save_grid
 from optim import Muon
+from prompts import evaluation_scenes
 from run import Run, use_two_threads, warmup_then_decay
 from text import DIFFUSERS_CHI, NVLABS_CHI, CaptionEncoder, load_tokenizer, make_text_encoder
 
@@ -98,10 +99,6 @@ def sample(transformer: SanaTransformer2DModel, hidden: Tensor, mask: Tensor, *,
 def decode(ae: AutoencoderDC, x: Tensor) -> np.ndarray:
     with torch.autocast("cpu", torch.bfloat16):
         return to_pictures(torch.cat([ae.decoder(z / SCALING_FACTOR).float() for z in x.split(8)]))
-
-
-def evaluation_scenes(count: int) -> list[world.Scene]:
-    return [world.scene_at("prompts", k, square=True) for k in range(count)]
 
 
 @torch.no_grad()

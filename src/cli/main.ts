@@ -27,6 +27,11 @@ const entries: readonly CommandEntry[] = [
     load: () => import('./commands/sample.ts'),
   },
   {
+    name: 'report',
+    summary: 'a page about a run, or about several side by side',
+    load: () => import('./commands/report.ts'),
+  },
+  {
     name: 'inspect',
     summary: 'what an adapter or checkpoint file holds',
     load: () => import('./commands/inspect.ts'),

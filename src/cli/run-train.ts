@@ -1,8 +1,11 @@
+import { join } from 'node:path';
+
 import { loadConfig } from '../config/load-config.ts';
 import type { TimedEvent, TrainEvent } from '../events.ts';
 import { createPlainLog } from '../log/plain-log.ts';
 import { openTensorboardLog, type TensorboardLog } from '../log/tensorboard.ts';
 import { type EventLog, openEventLog } from '../run/event-log.ts';
+import { writeReport } from '../report/write-report.ts';
 import { trainRun } from '../run/train-run.ts';
 import { UserError } from '../errors.ts';
 import { listenForStop } from './stop-signals.ts';
@@ -37,6 +40,20 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     await log?.append(event);
     await board?.append(event);
   };
+  // The page tells how the run ended; what is shown ends with the run's end all the same.
+  const reportRun = async (end: TimedEvent): Promise<void> => {
+    await log?.append(end);
+    const path = 'report.html';
+    try {
+      await writeReport([config.run_dir], join(config.run_dir, path));
+      await record(timed({ kind: 'export', format: 'report', path }));
+    } catch (error) {
+      // The adapter is there: a page that cannot be written does not make it a failed run.
+      await record(timed({ kind: 'warning', message: error instanceof Error ? error.message : String(error) }));
+    }
+    show(end);
+    await board?.append(end);
+  };
   try {
     for (const message of warnings) await record(timed({ kind: 'warning', message }));
     const run = trainRun({
@@ -50,7 +67,8 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     for await (const event of run) {
       log ??= await openEventLog(config.run_dir);
       if (config.log.tensorboard) board ??= await openTensorboardLog(config.run_dir, Date.now());
-      await record(timed(event));
+      if (event.kind === 'end' && config.log.report) await reportRun(timed(event));
+      else await record(timed(event));
       if (event.kind === 'end' && event.reason === 'stopped') process.exitCode = 130;
     }
   } catch (error) {

@@ -1,0 +1,57 @@
+import { basename } from 'node:path';
+
+import { formatBytes } from '../io/format-bytes.ts';
+import { type Html, html } from './html.ts';
+import type { RunRecord } from './run-record.ts';
+
+type Exported = RunRecord['exports'][number];
+
+/** How each kind of file is used, with a prompt that fits. */
+function usage({ format, path }: Exported, { model, samples, config }: RunRecord): Html {
+  const prompt = samples[0]?.prompt ?? '';
+  const hasNoInstruction =
+    config?.model.complex_human_instruction === 'none' ||
+    (config?.model.complex_human_instruction === 'auto' && config.model.path === 'sana-pico');
+  const file = basename(path);
+  const own = html`<p>With sana-train, from the run’s folder:</p>
+    <pre tabindex="0">
+sana-train sample ${model} --adapter ${path} --prompt ${JSON.stringify(prompt)}${hasNoInstruction && ' --chi none'}</pre>`;
+  switch (format) {
+    case 'diffusers':
+      return html`<p>With diffusers 0.34 or later:</p>
+        <pre tabindex="0">
+pipe = SanaPipeline.from_pretrained(${JSON.stringify(model)}, torch_dtype=torch.float32)
+pipe.load_lora_weights(".", weight_name=${JSON.stringify(file)})
+image = pipe(${JSON.stringify(prompt)}${hasNoInstruction && ', complex_human_instruction=None'}).images[0]</pre>
+        ${own}`;
+    case 'comfyui':
+      return html`<p>
+        With ComfyUI: put the file into <code>models/loras</code> and load it with “Load LoRA (model only)”, after a
+        loader of Sana.
+      </p>`;
+    case 'kohya':
+      return html`<p>For programs that read kohya’s names: put the file into their folder of LoRAs.</p>`;
+    case 'merged':
+      return html`<p>The whole model with the adapter in it: it takes the place of ${model}, without an adapter.</p>`;
+    default:
+      return html``;
+  }
+}
+
+/** What the runs wrote, and how to use it. */
+export function filesSection(records: readonly RunRecord[]): Html {
+  const parts = records.flatMap((record) =>
+    record.exports.map(
+      (exported) =>
+        html`<article>
+          <h3>${records.length > 1 && `${record.label}: `}<code>${exported.path}</code></h3>
+          <p class="quiet">${exported.format}${exported.bytes !== undefined && `, ${formatBytes(exported.bytes)}`}</p>
+          ${usage(exported, record)}
+        </article>`,
+    ),
+  );
+  return html`<section aria-labelledby="files">
+    <h2 id="files">Adapter</h2>
+    ${parts.length > 0 ? parts : html`<p>Nothing was exported yet: the run has not come to its end.</p>`}
+  </section>`;
+}

@@ -22,6 +22,11 @@ const entries: readonly CommandEntry[] = [
     load: () => import('./commands/init.ts'),
   },
   {
+    name: 'caption',
+    summary: 'captions pictures by several models and rates them; trains nothing',
+    load: () => import('./commands/caption.ts'),
+  },
+  {
     name: 'sample',
     summary: 'pictures from a model and any adapters',
     load: () => import('./commands/sample.ts'),

@@ -23,7 +23,7 @@ export interface PathContext {
 }
 
 /** Models and captioners that come with this package. */
-const bundled = /^(sana-pico|pico-[\w-]+)$/;
+const bundled = /^(sana-pico|caption-pico-(brief|detailed)|clip-pico)$/;
 const hubId = /^[\w-][\w.-]*\/[\w.-]+$/;
 
 /** `${NAME}` and `${NAME:-default}` replaced, and `~` before a slash; or a sentence about what cannot be. */

@@ -2,6 +2,7 @@ import { adapterOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { type AdaptedModules, adaptedModules } from '../lora/adapter-config.ts';
+import { startFrom, type StartingAdapter } from '../lora/start-from.ts';
 import { sanaModules, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
 
 /**
@@ -17,4 +18,13 @@ export function adapterModules({ lora }: Pick<Config, 'lora'>, transformer: Sana
     throw new UserError(`lora.init is ${init}, which cannot be done yet; use gaussian or kaiming.`);
   }
   return adaptedModules(sanaModules(transformer), adapterOptions({ ...lora, type }));
+}
+
+/** The adapter that a config goes on from (lora.init_from), whose layers, ranks and scales count then. */
+export async function startingAdapter(
+  { lora }: Pick<Config, 'lora'>,
+  transformer: SanaTransformerConfig,
+): Promise<StartingAdapter | undefined> {
+  const { init_from: path, rslora, dropout } = lora;
+  return path === null ? undefined : await startFrom(path, sanaModules(transformer), { rslora, dropout });
 }

@@ -30,7 +30,7 @@ import { createOptimizer } from '../optim/create-optimizer.ts';
 import { createSchedule } from '../optim/schedules.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { createRandom } from '../random.ts';
-import { adapterModules } from './adapter-modules.ts';
+import { adapterModules, startingAdapter } from './adapter-modules.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { makeClassPictures } from './class-pictures.ts';
 import { exportRun } from './export-run.ts';
@@ -138,7 +138,9 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
 
     // The adapter, new or as a checkpoint left it.
     const model = await pipeline.loadTransformer();
-    const modules = adapterModules(config, model.config);
+    const start = await startingAdapter(config, model.config);
+    for (const message of start?.notices ?? []) yield { kind: 'log', message };
+    const modules = start?.modules ?? adapterModules(config, model.config);
     const optimizer = createOptimizer(optimizerOptions(train));
     const settings = {
       base: modelKey.transformer,
@@ -151,12 +153,14 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       yield { kind: 'log', message: `goes on from ${resumeFrom.path}` };
     } else {
       const { init } = config.lora;
-      const parameters = await createAdapter(
-        modules,
-        model.weights,
-        createRandom(train.seed).fork('adapter'),
-        init === 'kaiming' ? 'kaiming' : 'gaussian',
-      );
+      const parameters =
+        start?.parameters ??
+        (await createAdapter(
+          modules,
+          model.weights,
+          createRandom(train.seed).fork('adapter'),
+          init === 'kaiming' ? 'kaiming' : 'gaussian',
+        ));
       state = initialState(parameters, optimizer, { average: train.use_ema });
     }
     const shown = (): TrainState['parameters'] => state.average ?? state.parameters;

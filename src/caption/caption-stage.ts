@@ -4,19 +4,21 @@ import { basename, dirname, join, relative } from 'node:path';
 import type { CaptionChoice } from '../../datasets/caption-text.ts';
 import type { DatasetUse, Example } from '../../datasets/example.ts';
 import { stemOf } from '../../datasets/find-captions.ts';
+import type { LoadedDatasets } from '../../datasets/load-datasets.ts';
 import type { CaptionConfig, Config } from '../config/schema.ts';
 import type { TrainEvent } from '../events.ts';
 import { hubAccess } from '../hub/hub-access.ts';
 import { writeText } from '../io/atomic-write.ts';
 import { type CaptionedPicture, captionPictures, type MadeCaption } from './caption-pictures.ts';
 import { openCaptionStore } from './caption-store.ts';
+import { writeCaptionsPage } from './captions-page.ts';
 import { captionProbabilities, type ChoiceOptions, createCaptionChoice } from './choose-caption.ts';
 import { createCaptioners, createRater } from './create-captioners.ts';
 import { writeNvlabsFiles } from './nvlabs-files.ts';
 import { createTransformersClient } from './transformers-client.ts';
 
 /** What of a config the captions depend on. */
-export type CaptionStageConfig = Pick<Config, 'caption'> & {
+export type CaptionStageConfig = Pick<Config, 'caption' | 'run_dir'> & {
   readonly dataset: Pick<Config['dataset'], 'cache_dir'>;
   readonly model: Pick<Config['model'], 'path' | 'threads'>;
 };
@@ -29,8 +31,6 @@ export interface CaptionStageResult {
   readonly pictures: readonly CaptionedPicture[];
   /** Pictures that lack the caption of at least one captioner. */
   readonly incomplete: number;
-  /** The file of all captions. */
-  readonly output: string;
 }
 
 /** `caption` of a config as createCaptionChoice takes it. */
@@ -79,20 +79,23 @@ function trainedWith({ example, captions }: CaptionedPicture): Example {
 }
 
 /**
- * Captions the pictures of a run, as `caption` of its config says, and tells of it. Nothing is done without captioners.
+ * Captions the pictures of a run, as `caption` of its config says, tells of it, and writes captions.html into the run's
+ * folder. Without captioners only the choice among the captions that there are is made.
  *
+ * @param name the run's
  * @throws UserError when a model cannot be loaded or captions.jsonl not be written
  */
 export async function* captionStage(
   config: CaptionStageConfig,
-  examples: readonly Example[],
+  name: string,
+  { examples, report }: LoadedDatasets,
   signal?: AbortSignal,
 ): AsyncGenerator<TrainEvent, CaptionStageResult> {
   const { caption, dataset, model } = config;
-  const output = caption.output === 'auto' ? join(dataset.cache_dir, 'captions.jsonl') : caption.output;
   if (caption.captioners.length === 0) {
-    return { examples: withCaptionChoice(examples, caption), pictures: [], incomplete: 0, output };
+    return { examples: withCaptionChoice(examples, caption), pictures: [], incomplete: 0 };
   }
+  const output = caption.output === 'auto' ? join(dataset.cache_dir, 'captions.jsonl') : caption.output;
   const { hubUrl, offline, token } = await hubAccess();
   const client = createTransformersClient(
     {
@@ -149,6 +152,17 @@ export async function* captionStage(
       message: `${example.id}: its best caption scores ${score}, below min_score ${caption.min_score ?? 0}; ${done}.`,
     };
   }
+  const page = join(config.run_dir, 'captions.html');
+  await writeCaptionsPage(page, {
+    title: `Captions of ${name}`,
+    pictures,
+    choice: choiceOptions(caption),
+    minScore: caption.min_score,
+    report,
+  });
+  yield { kind: 'export', format: 'captions', path: output };
+  yield { kind: 'export', format: 'page', path: page };
+
   const captioned = new Map(pictures.map((picture) => [picture.example, picture]));
   const kept = examples.flatMap((example) => {
     const picture = captioned.get(example);
@@ -159,7 +173,6 @@ export async function* captionStage(
     examples: withCaptionChoice(kept, caption),
     pictures,
     incomplete: pictures.filter(({ failures }) => failures.length > 0).length,
-    output,
   };
 }
 

@@ -1,9 +1,6 @@
-import { join } from 'node:path';
-
 import { loadDatasets } from '../../datasets/load-datasets.ts';
 import { formatReport } from '../../datasets/report.ts';
-import { captionStage, choiceOptions } from '../caption/caption-stage.ts';
-import { writeCaptionsPage } from '../caption/captions-page.ts';
+import { captionStage } from '../caption/caption-stage.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { datasetOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
@@ -80,31 +77,20 @@ export async function runCaption(path: string, { set, ui: asked }: RunCaptionOpt
   try {
     for (const message of warnings) show({ kind: 'warning', message });
     const options = datasetOptions(dataset, await modelResolution(config, stop.signal));
-    const { examples, report } = await loadDatasets(options, { signal: stop.signal });
-    for (const message of formatReport(report)) show({ kind: 'log', message });
-    const stage = captionStage(config, examples, stop.signal);
+    const datasets = await loadDatasets(options, { signal: stop.signal });
+    for (const message of formatReport(datasets.report)) show({ kind: 'log', message });
+    const stage = captionStage(config, name, datasets, stop.signal);
     for (;;) {
       const { value, done } = await stage.next();
       if (done !== true) {
         show(value);
         continue;
       }
-      line.clear();
-      const { pictures, incomplete, output } = value;
-      const pagePath = join(config.run_dir, 'captions.html');
-      await writeCaptionsPage(pagePath, {
-        title: `Captions of ${name}`,
-        pictures,
-        choice: choiceOptions(caption),
-        minScore: caption.min_score,
-        report,
-      });
-      show({ kind: 'export', format: 'captions', path: output });
-      show({ kind: 'export', format: 'page', path: pagePath });
-      const unreadable = report.entries.filter(({ status }) => status === 'left-out').length;
-      if (incomplete > 0 || unreadable > 0) {
+      const { pictures, incomplete } = value;
+      const unused = datasets.report.entries.filter(({ status }) => status === 'left-out').length;
+      if (incomplete > 0 || unused > 0) {
         process.exitCode = 1;
-        const message = `${incomplete} of ${pictures.length} pictures lack a caption, ${unreadable} files could not be used`;
+        const message = `${incomplete} of ${pictures.length} pictures lack a caption, ${unused} files could not be used`;
         show({ kind: 'warning', message });
       }
       return;

@@ -14,6 +14,7 @@ import {
   scheduleOptions,
   timestepOptions,
 } from '../config/options.ts';
+import { captionStage } from '../caption/caption-stage.ts';
 import { formatConfig } from '../config/resolved-config.ts';
 import type { Config, SourceConfig } from '../config/schema.ts';
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
@@ -123,8 +124,9 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       const options = classDatasetOptions(source, classFolder(source), resolution);
       if (options) priors.set(options.folder, options);
     }
-    const { examples, report } = await loadDatasets([...instances, ...priors.values()], signal ? { signal } : {});
-    for (const line of formatReport(report)) yield { kind: 'log', message: line };
+    const datasets = await loadDatasets([...instances, ...priors.values()], signal ? { signal } : {});
+    for (const line of formatReport(datasets.report)) yield { kind: 'log', message: line };
+    const { examples } = yield* captionStage(config, name, datasets, signal);
     const plan = planRun(config, pipeline, examples);
     const { samples, maxTrainSteps } = plan;
     const models: CacheModels = { vaeKey: modelKey.vae, textKey: modelKey.text, chi, maxSequenceLength };

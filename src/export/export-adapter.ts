@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+
+import type { Engine } from '../engine/engine.ts';
+import { UserError } from '../errors.ts';
+import { fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { errorCode, fileError } from '../io/file-error.ts';
+import { isTensorLocation, openSafetensors, readTensor, writeSafetensors } from '../io/safetensors.ts';
+import { type Adapter, writeAdapter } from '../lora/adapter-file.ts';
+import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
+import { rowNorms } from '../lora/module-delta.ts';
+import { resizeAdapter } from '../lora/resize-adapter.ts';
+import { scaleAdapter } from '../lora/scale-adapter.ts';
+import { loadSanaTransformer, type SanaTransformer } from '../models/load-sana-transformer.ts';
+import { sanaModules } from '../models/sana-transformer-config.ts';
+import { type BaseRowNorms, comfyuiTensors, type FileTensors, foldAlpha, kohyaTensors } from './adapter-formats.ts';
+import { compareAdapters } from './compare-adapters.ts';
+import { compareForward } from './compare-forward.ts';
+import { diffusersView, mergedWeights, nativeWeights, type StorageDType } from './merged-weights.ts';
+import { type AdapterAbout, modelSpec } from './model-spec.ts';
+import { writeSharded } from './write-sharded.ts';
+
+/** What an adapter is written as. */
+export type ExportFormat = 'diffusers' | 'comfyui' | 'kohya' | 'merged';
+
+/** The model that an adapter is for, where it is at hand. */
+export interface ExportBase {
+  /** The pipeline's folder. */
+  readonly folder: string;
+  readonly model: SanaTransformer;
+  /** Computes the forward passes of the check. */
+  readonly engine: Engine;
+}
+
+/** How an adapter is written. */
+export interface ExportOptions {
+  readonly format: ExportFormat;
+  /** The file to write; the folder for a merged model in diffusers' layout. */
+  readonly output: string;
+  /** @default 'float32'; of a merged model, what the model's files have */
+  readonly dtype?: StorageDType;
+  /** Multiplies the adapter's effect. @default 1 */
+  readonly scale?: number;
+  /** Resizes the adapter to this rank. */
+  readonly rank?: number;
+  /** `diffusers`: the scale goes into the weights, for versions before 0.34. @default false */
+  readonly foldAlpha?: boolean;
+  /** `merged`: a pipeline's folder, or one file of NVlabs' names. @default 'diffusers' */
+  readonly layout?: 'diffusers' | 'native';
+  readonly about: AdapterAbout;
+  /** Needed to merge, and for a DoRA of some parts of a layer that ComfyUI has as one; always used for the check. */
+  readonly base?: ExportBase;
+}
+
+/** What was written, and how far it is from the adapter. */
+export interface ExportResult {
+  readonly path: string;
+  /** The largest relative difference of what the adapter adds to a weight, read back from the file. */
+  readonly error: number;
+  /** The relative difference of a forward pass; undefined without a model. */
+  readonly forwardError?: number;
+  /** ||B A - B' A'|| / ||B A|| of a resize to a lower rank. */
+  readonly resizeError?: number;
+}
+
+/** How far a file may be from the adapter: what rounding to its dtype does, with room. */
+const tolerances = { float32: 1e-5, bfloat16: 2 ** -6, float16: 2 ** -9 } as const;
+
+/**
+ * Writes an adapter in a format and checks it: what was written is read back as any file is and compared with the
+ * adapter, by what it adds to each weight and, with a model at hand, by a forward pass.
+ *
+ * @throws UserError when the format cannot say what the adapter does, or the check fails; the file is then gone
+ */
+export async function exportAdapter(adapter: Adapter, options: ExportOptions): Promise<ExportResult> {
+  const scaled = scaleAdapter(adapter, options.scale ?? 1);
+  const resized = options.rank === undefined ? undefined : resizeAdapter(scaled, options.rank);
+  const wanted = resized?.adapter ?? scaled;
+  const result =
+    options.format === 'merged'
+      ? await exportMerged(wanted, options)
+      : await exportFile(wanted, options, options.format);
+  return { ...result, ...(resized && { resizeError: resized.error }) };
+}
+
+async function exportFile(
+  adapter: Adapter,
+  options: ExportOptions,
+  format: Exclude<ExportFormat, 'merged'>,
+): Promise<ExportResult> {
+  const { output, dtype = 'float32', base, about } = options;
+  if (format === 'diffusers') await writeDiffusers(adapter, options, dtype);
+  else {
+    const norms = base && baseRowNorms(base.model);
+    const tensors = inDType(format === 'kohya' ? kohyaTensors(adapter) : await comfyuiTensors(adapter, norms), dtype);
+    const metadata = { format: 'pt', ...modelSpec(about, tensors), ...networkMetadata(adapter) };
+    await writeSafetensors(output, tensors, { metadata });
+  }
+  return await orRemoved(output, async () => {
+    const back = await readAnyAdapter(output, base && sanaModules(base.model.config));
+    const { error, module } = compareAdapters(adapter, back);
+    if (!(error <= tolerances[dtype])) throw differs(output, `what it adds to ${module} is ${percent(error)} off`);
+    if (!base) return { path: output, error };
+    const { model, engine } = base;
+    const forwardError = await compareForward(engine, { model, adapter }, { model, adapter: back });
+    if (!(forwardError <= tolerances[dtype])) throw differs(output, `a forward pass is ${percent(forwardError)} off`);
+    return { path: output, error, forwardError };
+  });
+}
+
+async function writeDiffusers(
+  adapter: Adapter,
+  { output, foldAlpha: folds = false }: ExportOptions,
+  dtype: StorageDType,
+): Promise<void> {
+  if (new Set([...adapter.modules.values()].map(({ dora }) => dora)).size > 1) {
+    throw new UserError(
+      'Some layers of the adapter have magnitudes (DoRA) and some have not, which diffusers cannot load; export it as kohya or merged.',
+    );
+  }
+  // Rank-stabilised scales are said as the alpha that gives the same: every program then agrees.
+  const said = {
+    tensors: adapter.tensors,
+    modules: new Map([...adapter.modules].map(([name, m]) => [name, { ...m, alpha: m.scale * m.rank }])),
+  };
+  await writeAdapter(output, folds ? foldAlpha(adapter) : said, { dtype });
+}
+
+/** The tensors in a dtype; the alphas, which are single numbers, stay as they are. */
+function inDType(tensors: FileTensors, dtype: StorageDType): FileTensors {
+  return new Map(
+    [...tensors].map(([name, value]): [string, Tensor] => {
+      if (value.shape.length === 0) return [name, value];
+      const converted = fromFloat32(dtype, value.shape, toFloat32(value));
+      if (!toFloat32(converted).every(Number.isFinite)) {
+        throw new UserError(
+          `${name} holds NaN or a number that ${dtype} cannot hold${dtype === 'float16' ? '; write bf16 or fp32' : ''}.`,
+        );
+      }
+      return [name, converted];
+    }),
+  );
+}
+
+/** What kohya's scripts say of a network's size. */
+function networkMetadata({ modules }: Adapter): Readonly<Record<string, string>> {
+  const ranks = new Set([...modules.values()].map(({ rank }) => rank));
+  const alphas = new Set([...modules.values()].map(({ scale, rank }) => scale * rank));
+  const one = (values: ReadonlySet<number>): string => (values.size === 1 ? String([...values][0]) : 'Dynamic');
+  return { ss_network_module: 'networks.lora', ss_network_dim: one(ranks), ss_network_alpha: one(alphas) };
+}
+
+function baseRowNorms({ weights }: SanaTransformer): BaseRowNorms {
+  return async (module) => {
+    const found = weights.get(`${module}.weight`);
+    if (!found) throw new UserError(`The model has no ${module}.weight; name the model that the adapter is for.`);
+    const values = toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
+    return rowNorms(values, found.shape[0] ?? 1);
+  };
+}
+
+/** How far a merged model's forward pass may be off: all of its weights are rounded. */
+const mergedTolerances = { float32: 1e-3, bfloat16: 0.1, float16: 0.02 } as const;
+
+async function exportMerged(adapter: Adapter, options: ExportOptions): Promise<ExportResult> {
+  const { output, base, dtype, layout = 'diffusers' } = options;
+  if (!base)
+    throw new UserError('A merged model is the base model with the adapter in it; name the model with --model.');
+  const { model, engine, folder } = base;
+  const merged = mergedWeights(model.weights, adapter, dtype);
+  if (layout === 'native') {
+    await writeSafetensors(output, nativeWeights(merged), { metadata: { format: 'pt' } });
+  } else await writePipeline(folder, output, (transformer) => writeSharded(transformer, merged));
+  return await orRemoved(output, async () => {
+    const back: SanaTransformer =
+      layout === 'native'
+        ? { config: model.config, weights: diffusersView((await openSafetensors(output)).tensors, model.weights) }
+        : await loadSanaTransformer(join(output, 'transformer'));
+    const error = await compareForward(engine, { model, adapter }, { model: back });
+    const kept = [...model.weights.values()].map((value) => value.dtype);
+    const coarsest = (['bfloat16', 'float16'] as const).find((name) => (dtype ? name === dtype : kept.includes(name)));
+    if (!(error <= mergedTolerances[coarsest ?? 'float32']))
+      throw differs(output, `a forward pass is ${percent(error)} off`);
+    return { path: output, error, forwardError: error };
+  });
+}
+
+/**
+ * Writes a pipeline's folder under a temporary name: all of another but for the transformer's weights.
+ * @throws UserError when the folder is there and holds anything
+ */
+async function writePipeline(
+  from: string,
+  output: string,
+  writeTransformer: (folder: string) => Promise<void>,
+): Promise<void> {
+  const present = await readdir(output).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw fileError(error, 'write', output);
+  });
+  if (present && present.length > 0) throw new UserError(`${output} is not empty; name another folder with --output.`);
+  const temporary = join(dirname(resolve(output)), `.${basename(output)}.${randomUUID()}.tmp`);
+  try {
+    await mkdir(temporary, { recursive: true });
+    await cp(from, temporary, {
+      recursive: true,
+      // A Hugging Face cache holds links into itself.
+      dereference: true,
+      filter: (path) => {
+        const [top = '', ...rest] = relative(from, path).split(/[/\\]/);
+        return !top.startsWith('.') && !(top === 'transformer' && rest.length > 0 && rest.join() !== 'config.json');
+      },
+    });
+    await writeTransformer(join(temporary, 'transformer'));
+    if (present) await rm(output, { recursive: true });
+    await rename(temporary, output);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw fileError(error, 'write', output);
+  }
+}
+
+/** What the function gives; when it fails, what was written is removed: it is not what it should be. */
+async function orRemoved<T>(output: string, check: () => Promise<T>): Promise<T> {
+  try {
+    return await check();
+  } catch (error) {
+    await rm(output, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function percent(error: number): string {
+  return `${(100 * error).toPrecision(2)}%`;
+}
+
+function differs(output: string, what: string): UserError {
+  return new UserError(
+    `${output} was read back and is not the adapter (${what}), and was removed; please report this as a bug.`,
+  );
+}

@@ -7,6 +7,7 @@ import { createProgressLine } from '../../src/cli/progress-line.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { createOnnxruntimeEngine } from '../../src/engine/onnxruntime.ts';
 import { UserError } from '../../src/errors.ts';
+import { errorCode } from '../../src/io/file-error.ts';
 import { bundledModel, modelFolder } from '../../src/pipeline/model-folder.ts';
 import { openPipeline, type SanaPipeline } from '../../src/pipeline/open-pipeline.ts';
 import { type AdapterChoice, samplePipeline } from '../../src/pipeline/sample-pipeline.ts';
@@ -147,6 +148,7 @@ function sheetPath(path: string, title: string): string {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof UserError ? error.message : error);
+  const isMistake = error instanceof UserError || errorCode(error)?.startsWith('ERR_PARSE_ARGS') === true;
+  console.error(isMistake && error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }

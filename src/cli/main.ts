@@ -27,6 +27,11 @@ const entries: readonly CommandEntry[] = [
     load: () => import('./commands/caption.ts'),
   },
   {
+    name: 'check',
+    summary: 'looks at everything that a run needs: pictures, captions, model, memory, time',
+    load: () => import('./commands/check.ts'),
+  },
+  {
     name: 'sample',
     summary: 'pictures from a model and any adapters',
     load: () => import('./commands/sample.ts'),
@@ -35,6 +40,11 @@ const entries: readonly CommandEntry[] = [
     name: 'report',
     summary: 'a page about a run, or about several side by side',
     load: () => import('./commands/report.ts'),
+  },
+  {
+    name: 'export',
+    summary: 'an adapter as diffusers, ComfyUI or kohya load it, or merged into its model',
+    load: () => import('./commands/export.ts'),
   },
   {
     name: 'inspect',

@@ -31,12 +31,18 @@ const openings = [
 /** Sentences that sum up and add nothing. */
 const closings = [/(?<=[.!?]\s)(?:overall|in summary|in conclusion),[^.!?]*[.!?]?\s*$/i];
 
+/** A text without quotes around all of it. */
+function unquoted(text: string): string {
+  return text.replace(/^["“'](.*)["”']$/su, '$1').trim();
+}
+
 /** A caption without openings and closings that say nothing; its first letter is as large as it was. */
 function withoutBoilerplate(text: string): string {
   let rest = text;
   for (let before = ''; before !== rest;) {
     before = rest;
     for (const opening of openings) rest = rest.replace(opening, '');
+    rest = unquoted(rest);
   }
   for (const closing of closings) rest = rest.replace(closing, '').trim();
   if (rest === text || rest === '' || !/^\p{Lu}/u.test(text)) return rest;
@@ -97,10 +103,7 @@ export function polishCaption(said: string, options: PolishOptions = {}): Polish
   }
   // Line breaks and tabs become spaces; any other of them is a sign that this is no text.
   if (/[^\P{Cc}\t\n\r\v\f]|\ufffd/u.test(answer)) return { problem: 'returned control characters' };
-  let text = cleanCaption(answer)
-    .replace(/\*\*|^#+\s*/g, '')
-    .replace(/^["“'](.*)["”']$/su, '$1')
-    .trim();
+  let text = unquoted(cleanCaption(answer).replace(/\*\*|^#+\s*/g, ''));
   if (text === '') return { problem: 'returned nothing' };
   const single = withoutRepetition(text);
   const repeats = count(text) >= 12 && count(single) < count(text) / 2;

@@ -2,12 +2,15 @@ import { join } from 'node:path';
 
 import { loadConfig } from '../config/load-config.ts';
 import type { TimedEvent, TrainEvent } from '../events.ts';
-import { createPlainLog } from '../log/plain-log.ts';
 import { openTensorboardLog, type TensorboardLog } from '../log/tensorboard.ts';
+import { followCommands } from '../run/control-file.ts';
 import { type EventLog, openEventLog } from '../run/event-log.ts';
 import { writeReport } from '../report/write-report.ts';
 import { trainRun } from '../run/train-run.ts';
 import { UserError } from '../errors.ts';
+import { chooseUi, type Ui } from './choose-ui.ts';
+import { createRunControl } from './run-control.ts';
+import { createRunDisplay, type RunDisplay } from './run-display.ts';
 import { listenForStop } from './stop-signals.ts';
 import { version } from './version.ts';
 
@@ -15,23 +18,37 @@ import { version } from './version.ts';
 export interface RunTrainOptions {
   readonly set: readonly string[];
   readonly resume?: string;
-  readonly ui?: string;
+  readonly ui?: 'auto' | Ui;
 }
 
 /** Trains by a config, shows and records the run. Sets the exit code: 130 when it was stopped. */
 export async function runTrain(path: string, options: RunTrainOptions): Promise<void> {
   const { config, name, warnings } = await loadConfig(path, { set: options.set });
-  const ui = options.ui ?? config.log.ui;
-  const lines = createPlainLog(config.log.every);
-  const show = (event: TimedEvent): void => {
-    const line = ui === 'json' ? JSON.stringify(event) : lines(event);
-    if (line !== undefined) process.stdout.write(`${line}\n`);
-  };
-
-  // The first Ctrl-C (or SIGTERM) lets the step finish; the second ends the process.
-  const stop = listenForStop(() => {
-    process.stderr.write('stopping: the step is finished and saved; Ctrl-C again stops at once\n');
+  const ui = chooseUi(options.ui ?? config.log.ui, {
+    isTerminal: process.stdin.isTTY && process.stdout.isTTY,
+    env: process.env,
   });
+  // The first Ctrl-C (or SIGTERM) lets the step finish; the second ends the process.
+  let display: RunDisplay | undefined;
+  const stop = listenForStop(() =>
+    display?.say('stopping: the step is finished and saved; Ctrl-C again stops at once'),
+  );
+  const control = createRunControl(stop, (isPaused) =>
+    record(timed({ kind: 'log', message: isPaused ? 'paused' : 'goes on' })),
+  );
+  display = await createRunDisplay(ui, config.log.every, {
+    sample: () => control.command('sample'),
+    checkpoint: () => control.command('checkpoint'),
+    pause: (on) => control.command(on ? 'pause' : 'go-on'),
+    stop: () => stop.request(),
+    leave() {
+      display?.close();
+      stop.request();
+    },
+    isOwn: true,
+  });
+  const unfollow = followCommands(config.run_dir, Date.now(), control.command);
+  const { show } = display;
 
   let log: EventLog | undefined;
   let board: TensorboardLog | undefined;
@@ -62,7 +79,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
       version,
       resume: options.resume ?? config.train.resume_from_checkpoint,
       signal: stop.signal,
-      control: () => Promise.resolve({ stop: stop.signal.aborted }),
+      control: control.ask,
     });
     for await (const event of run) {
       log ??= await openEventLog(config.run_dir);
@@ -73,6 +90,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     }
   } catch (error) {
     if (stop.signal.aborted && isAbort(error)) {
+      display.close();
       process.stderr.write('stopped before training; what was cached is kept\n');
       process.exitCode = 130;
       return;
@@ -81,6 +99,8 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     await log?.append(timed({ kind: 'end', reason: 'failed', step: 0, message })).catch(() => undefined);
     throw error;
   } finally {
+    display.close();
+    unfollow();
     stop.release();
     await log?.close();
     await board?.close();

@@ -2,6 +2,8 @@
 export interface StopSignals {
   /** Aborted by the first Ctrl-C (or SIGTERM). */
   readonly signal: AbortSignal;
+  /** Does what the signal does: a first time stops, a second time ends the process at once. */
+  request(): void;
   /** Stops listening. */
   release(): void;
 }
@@ -30,6 +32,7 @@ export function listenForStop(onStop: () => void): StopSignals {
   for (const name of names) process.removeAllListeners(name).on(name, stop);
   return {
     signal: controller.signal,
+    request: () => stop('SIGINT'),
     release() {
       for (const name of names) process.off(name, stop);
     },

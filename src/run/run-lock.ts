@@ -41,6 +41,11 @@ export async function lockRun(runDir: string): Promise<RunLock> {
   }
 }
 
+/** Whether a process is at work on a run's folder. */
+export async function isUnderWay(runDir: string): Promise<boolean> {
+  return (await ownerOf(join(runDir, '.lock'))) !== undefined;
+}
+
 /** Who holds a lock; undefined when nobody does any more. */
 async function ownerOf(path: string): Promise<string | undefined> {
   let parsed;

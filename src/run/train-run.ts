@@ -218,7 +218,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
           sample: {
             every: config.sample.every,
             atStart: config.sample.at_start,
-            run: (step) => makeSamples(sampler, step, modules, shown(), signal),
+            run: (step) => untilStopped(makeSamples(sampler, step, modules, shown(), signal), signal),
           },
         }),
         ...(plan.validation.length > 0 && {
@@ -280,6 +280,15 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
   } finally {
     await engine.close();
     await lock.release();
+  }
+}
+
+/** Pictures that are cut short by Ctrl-C end quietly: training is then stopped in order, and saves what it learned. */
+async function* untilStopped(events: AsyncIterable<TrainEvent>, signal?: AbortSignal): AsyncGenerator<TrainEvent> {
+  try {
+    yield* events;
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
   }
 }
 

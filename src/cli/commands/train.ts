@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 interface TrainOptions {
   readonly set: readonly string[];
   readonly resume?: string;
-  readonly ui?: 'auto' | 'plain' | 'json';
+  readonly ui?: 'auto' | 'ink' | 'plain' | 'json';
 }
 
 /** `sana-train CONFIG`: trains. */
@@ -18,11 +18,10 @@ export function define(command: Command): void {
     )
     .option('--resume <how>', "auto (go on from the newest checkpoint), never, or a checkpoint's folder")
     .addOption(
-      new Option('--ui <name>', 'how the run is shown: plain lines, or json for programs').choices([
-        'auto',
-        'plain',
-        'json',
-      ]),
+      new Option(
+        '--ui <name>',
+        'how the run is shown: ink (a dashboard, the default in a terminal), plain lines, or json for programs',
+      ).choices(['auto', 'ink', 'plain', 'json']),
     )
     .addHelpText(
       'after',

@@ -1,0 +1,68 @@
+import sharp from 'sharp';
+
+/** How many colours a terminal shows: none, 256, or all. */
+export type ColorDepth = 'none' | '256' | 'full';
+
+/** Dark to light. */
+const shades = ' .:-=+*#%@';
+
+/** A colour of the 6 x 6 x 6 cube of 256-colour terminals. */
+function cubeIndex(r: number, g: number, b: number): number {
+  const level = (value: number): number => Math.round((value / 255) * 5);
+  return 16 + 36 * level(r) + 6 * level(g) + level(b);
+}
+
+/**
+ * Pixels as rows of text. With colours every character shows two pixels, one above the other, as a half block; without,
+ * one character a pair by its lightness.
+ * @param pixels RGB, row by row, [2 * rows, columns, 3]
+ */
+export function pictureRows(pixels: Uint8Array, columns: number, depth: ColorDepth): readonly string[] {
+  const at = (row: number, column: number): readonly [number, number, number] => {
+    const i = (row * columns + column) * 3;
+    return [pixels[i] ?? 0, pixels[i + 1] ?? 0, pixels[i + 2] ?? 0];
+  };
+  const code = (ground: 38 | 48, [r, g, b]: readonly [number, number, number]): string =>
+    depth === 'full' ? `${ground};2;${r};${g};${b}` : `${ground};5;${cubeIndex(r, g, b)}`;
+  return Array.from({ length: pixels.length / (columns * 6) }, (_, row) => {
+    let text = '';
+    let current = '';
+    for (let column = 0; column < columns; column++) {
+      const [upper, lower] = [at(2 * row, column), at(2 * row + 1, column)];
+      if (depth === 'none') {
+        const light = [...upper, ...lower].reduce((sum, value) => sum + value, 0) / (6 * 256);
+        text += shades[Math.floor(light * shades.length)] ?? ' ';
+        continue;
+      }
+      const codes = `${code(38, upper)};${code(48, lower)}`;
+      text += codes === current ? '▀' : `\u001b[${codes}m▀`;
+      current = codes;
+    }
+    return depth === 'none' ? text : `${text}\u001b[0m`;
+  });
+}
+
+/**
+ * A picture file as rows of text that fit a box; undefined where it cannot be read. Decoding takes place in another
+ * thread (sharp's), so that keys are answered meanwhile.
+ */
+export async function loadPicture(
+  path: string,
+  columns: number,
+  rows: number,
+  depth: ColorDepth,
+): Promise<readonly string[] | undefined> {
+  try {
+    const { data, info } = await sharp(path)
+      .removeAlpha()
+      .toColourspace('srgb')
+      .resize(columns, rows * 2, { fit: 'inside' })
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    // An odd last row has nothing below it.
+    const even = data.subarray(0, Math.floor(info.height / 2) * 2 * info.width * 3);
+    return pictureRows(even, info.width, depth);
+  } catch {
+    return undefined;
+  }
+}

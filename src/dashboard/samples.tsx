@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+
+import { Box, Text } from 'ink';
+
+import { Picture } from './picture.tsx';
+import { useTone } from './look.ts';
+import type { PromptView } from './run-view.ts';
+
+/** Which picture is looked at. */
+export interface Selection {
+  readonly prompt: number;
+  /** Position in the prompt's pictures; undefined follows the newest. */
+  readonly picture: number | undefined;
+}
+
+/** At most `count` positions of `length`, evenly, with the first and the last. */
+export function evenly(length: number, count: number): readonly number[] {
+  if (length <= count) return Array.from({ length }, (_, i) => i);
+  if (count < 2) return [length - 1];
+  return Array.from({ length: count }, (_, i) => Math.round((i * (length - 1)) / (count - 1)));
+}
+
+/**
+ * The pictures of a prompt: the one that is looked at large where there is room, and a strip from step 0 to now. In low
+ * boxes the strip alone, which then ends with the picture that is looked at.
+ */
+export function Samples({
+  runDir,
+  prompts,
+  selection,
+  width,
+  height,
+}: {
+  readonly runDir: string;
+  readonly prompts: readonly PromptView[];
+  readonly selection: Selection;
+  readonly width: number;
+  readonly height: number;
+}) {
+  const tone = useTone();
+  const prompt = prompts[selection.prompt];
+  const pictures = prompt?.pictures ?? [];
+  const at = selection.picture ?? pictures.length - 1;
+  const chosen = pictures[at];
+  if (!prompt || !chosen) return null;
+  const heading = `${selection.prompt + 1}/${prompts.length} ${JSON.stringify(prompt.prompt)}, seed ${prompt.seed}`;
+  const hasLarge = height >= 22;
+  const stripRows = hasLarge ? Math.max(4, Math.floor((height - 1) / 4) - 1) : Math.max(1, height - 2);
+  const stripColumns = stripRows * 2;
+  const largeRows = height - 1 - (stripRows + 1) - 1;
+  const count = Math.max(1, Math.floor(width / (stripColumns + 1)));
+  // Without a large one the last place of the strip is for the picture that is looked at.
+  const strip = hasLarge ? evenly(pictures.length, count) : [...evenly(at, count - 1), at];
+  return (
+    <Box flexDirection="column" width={width} height={height} overflow="hidden" flexShrink={0}>
+      <Text wrap="truncate">
+        <Text {...tone('title')}>samples</Text> {heading}
+      </Text>
+      {hasLarge && (
+        <Picture
+          path={join(runDir, chosen.path)}
+          columns={Math.min(width, largeRows * 2)}
+          rows={largeRows}
+          label={`step ${chosen.step}${selection.picture === undefined ? ' (newest)' : ''}`}
+        />
+      )}
+      <Box height={stripRows + 1} overflow="hidden">
+        {strip.map((i) => {
+          const picture = pictures[i];
+          if (!picture) return null;
+          return (
+            <Picture
+              key={i}
+              path={join(runDir, picture.path)}
+              columns={stripColumns}
+              rows={stripRows}
+              label={`${i === at ? '>' : ' '}step ${picture.step}`}
+            />
+          );
+        })}
+      </Box>
+    </Box>
+  );
+}

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 
+import { addCaptionsCommand } from './captions.ts';
 import { addEventLoopCommand } from './event-loop.ts';
 import { addStepCommand } from './step.ts';
 import { addVersusCommand } from './versus.ts';
@@ -8,4 +9,5 @@ const program = new Command('bench').description('measurements; docs/benchmarks.
 addStepCommand(program);
 addVersusCommand(program);
 addEventLoopCommand(program);
+addCaptionsCommand(program);
 await program.parseAsync();

@@ -38,11 +38,12 @@ const generation = {
 
 const transformers = z.strictObject({
   type: z.literal('transformers').register(optionDocs, {
-    about: 'A vision-language model that transformers.js runs: Florence-2, SmolVLM, BLIP, ViT-GPT2, Moondream.',
+    about:
+      'A vision-language model that transformers.js runs: Florence-2, SmolVLM and other chat models, Moondream, ViT-GPT2.',
   }),
   model: text().register(optionDocs, {
     about:
-      'A Hugging Face id such as `onnx-community/Florence-2-base-ft`, a folder, or the name of a bundled captioner.',
+      'A Hugging Face id such as `onnx-community/Florence-2-base-ft`, a folder, or a bundled captioner for sana-pico: `caption-pico-brief`, `caption-pico-detailed`.',
     path: 'model',
   }),
   dtype: z
@@ -97,7 +98,8 @@ const openai = z.strictObject({
 
 const existing = z.strictObject({
   type: z.literal('existing').register(optionDocs, {
-    about: 'The captions that the pictures have already, as one more source; without it they are not used.',
+    about:
+      "The captions that the pictures have already, also in files of NVlabs' layout, as one more source; without it they are not used.",
   }),
   ...common,
 });

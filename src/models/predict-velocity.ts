@@ -25,7 +25,11 @@ export interface Predictor {
 }
 
 /** Compiles the transformer with any number of adapters, whose tensors each prediction is given. */
-export async function createPredictor(engine: Engine, model: SanaTransformer, adapters: readonly AdaptedModules[] = []): Promise<Predictor> {
+export async function createPredictor(
+  engine: Engine,
+  model: SanaTransformer,
+  adapters: readonly AdaptedModules[] = [],
+): Promise<Predictor> {
   const parts = adapters.map((modules, i) => graphAdapter(modules, { prefix: `adapter${i}.` }));
   const adapt: Adapt = (projection) => parts.reduce((y, part) => part.adapt({ ...projection, y }), projection.y);
   const { sample } = sanaTransformer(model.config, weightReader(model.weights), sanaInputs(model.config), adapt);

@@ -38,7 +38,9 @@ export function parseSanaTransformerConfig(json: unknown, path: string): SanaTra
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-    throw new UserError(`${path} is no config of a SanaTransformer2DModel that can be run here: ${problems.join('; ')}.`);
+    throw new UserError(
+      `${path} is no config of a SanaTransformer2DModel that can be run here: ${problems.join('; ')}.`,
+    );
   }
   const config = parsed.data;
   const inner = innerWidth(config);
@@ -74,8 +76,17 @@ export interface SanaModule {
 export function sanaModules(config: SanaTransformerConfig): ReadonlyMap<string, SanaModule> {
   const d = innerWidth(config);
   const h = hiddenWidth(config);
-  const linear = (inFeatures: number, outFeatures: number, bias = true): SanaModule => ({ inFeatures, outFeatures, bias });
-  const conv = (inFeatures: number, outFeatures: number, bias: boolean, kernel = 1): SanaModule => ({ inFeatures, outFeatures, bias, kernel });
+  const linear = (inFeatures: number, outFeatures: number, bias = true): SanaModule => ({
+    inFeatures,
+    outFeatures,
+    bias,
+  });
+  const conv = (inFeatures: number, outFeatures: number, bias: boolean, kernel = 1): SanaModule => ({
+    inFeatures,
+    outFeatures,
+    bias,
+    kernel,
+  });
 
   const modules = new Map<string, SanaModule>();
   modules.set('patch_embed.proj', conv(config.in_channels, d, true, config.patch_size));

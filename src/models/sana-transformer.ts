@@ -43,7 +43,12 @@ export interface SanaOutputs {
  * @param take the model's weights
  * @param adapt lets an adapter change each projection's result
  */
-export function sanaTransformer(config: SanaTransformerConfig, take: WeightReader, inputs: SanaInputs, adapt: Adapt = ({ y }) => y): SanaOutputs {
+export function sanaTransformer(
+  config: SanaTransformerConfig,
+  take: WeightReader,
+  inputs: SanaInputs,
+  adapt: Adapt = ({ y }) => y,
+): SanaOutputs {
   const modules = sanaModules(config);
   const d = innerWidth(config);
 
@@ -66,7 +71,8 @@ export function sanaTransformer(config: SanaTransformerConfig, take: WeightReade
   const rows = (x: Value): Value => reshape(x, [b, 1, -1]);
 
   // 1. A patch is a row of its C p^2 numbers, so that embedding it is a linear map.
-  const patches = config.patch_size === 1 ? inputs.hiddenStates : pixelUnshuffle(inputs.hiddenStates, config.patch_size);
+  const patches =
+    config.patch_size === 1 ? inputs.hiddenStates : pixelUnshuffle(inputs.hiddenStates, config.patch_size);
   const columns = reshape(patches, [b, config.in_channels * config.patch_size ** 2, n]);
   let hidden = linear('patch_embed.proj', columns, 'columns', 'rows'); // [B, N, D]
   if (inputs.positions) hidden = add(hidden, inputs.positions);
@@ -76,7 +82,8 @@ export function sanaTransformer(config: SanaTransformerConfig, take: WeightReade
     linear(`${prefix}.linear_2`, silu(linear(`${prefix}.linear_1`, rows(x), 'rows', 'rows')), 'rows', 'rows');
   const time = config.guidance_embeds ? 'time_embed' : 'time_embed.emb';
   let embeddedTime = embed(`${time}.timestep_embedder`, inputs.timestepEmbedding); // [B, 1, D]
-  if (inputs.guidanceEmbedding) embeddedTime = add(embeddedTime, embed('time_embed.guidance_embedder', inputs.guidanceEmbedding));
+  if (inputs.guidanceEmbedding)
+    embeddedTime = add(embeddedTime, embed('time_embed.guidance_embedder', inputs.guidanceEmbedding));
   const modulation = reshape(linear('time_embed.linear', silu(embeddedTime), 'rows', 'rows'), [b, 6, d]);
 
   // 3. Text.
@@ -104,7 +111,11 @@ export function sanaTransformer(config: SanaTransformerConfig, take: WeightReade
 
   function block(name: string, x: Value): Value {
     const modulations = add(take(`${name}.scale_shift_table`, [6, d]), modulation); // [B, 6, D]
-    const [shiftMsa = x, scaleMsa = x, gateMsa = x, shiftMlp = x, scaleMlp = x, gateMlp = x] = split(modulations, 1, [1, 1, 1, 1, 1, 1]);
+    const [shiftMsa = x, scaleMsa = x, gateMsa = x, shiftMlp = x, scaleMlp = x, gateMlp = x] = split(
+      modulations,
+      1,
+      [1, 1, 1, 1, 1, 1],
+    );
 
     const attended = linearAttention(`${name}.attn1`, modulate(layerNorm(x, config.norm_eps), shiftMsa, scaleMsa));
     const afterSelf = add(x, mul(gateMsa, attended));
@@ -156,11 +167,15 @@ export function sanaTransformer(config: SanaTransformerConfig, take: WeightReade
   function feedForward(name: string, x: Value): Value {
     const h = hiddenWidth(config);
     const inverted = silu(linear(`${name}.conv_inverted`, x, 'rows', 'columns')); // [B, 2 H, N]
-    const depthwise = conv2d(reshape(inverted, [b, 2 * h, ...size]), take(`${name}.conv_depth.weight`, [2 * h, 1, 3, 3]), {
-      padding: 1,
-      groups: 2 * h,
-      bias: take(`${name}.conv_depth.bias`, [2 * h]),
-    });
+    const depthwise = conv2d(
+      reshape(inverted, [b, 2 * h, ...size]),
+      take(`${name}.conv_depth.weight`, [2 * h, 1, 3, 3]),
+      {
+        padding: 1,
+        groups: 2 * h,
+        bias: take(`${name}.conv_depth.bias`, [2 * h]),
+      },
+    );
     const [value = depthwise, gate = depthwise] = split(depthwise, 1, [h, h]);
     return linear(`${name}.conv_point`, reshape(mul(value, silu(gate)), [b, h, n]), 'columns', 'rows');
   }

@@ -37,6 +37,11 @@ const entries: readonly CommandEntry[] = [
     load: () => import('./commands/sample.ts'),
   },
   {
+    name: 'attach',
+    summary: 'shows a run that is under way in another process, or over',
+    load: () => import('./commands/attach.ts'),
+  },
+  {
     name: 'report',
     summary: 'a page about a run, or about several side by side',
     load: () => import('./commands/report.ts'),

@@ -54,19 +54,24 @@ export function braillePlot(points: readonly SeriesPoint[], width: number, heigh
     const cell = Math.floor(row / 4) * width + Math.floor(column / 2);
     layer[cell] = (layer[cell] ?? 0) | (dots[row % 4]?.[column % 2] ?? 0);
   };
-  let previous: readonly [number, number] | undefined;
-  for (const [i, { to, min, max }] of points.entries()) {
-    const column = x(to);
-    if (smooth) for (let row = y(max); row <= y(min); row++) set(raw, column, row);
-    const row = y(means[i] ?? 0);
-    const [fromColumn, fromRow] = previous ?? [column, row];
-    const length = Math.max(1, Math.abs(column - fromColumn), Math.abs(row - fromRow));
-    for (let k = 0; k <= length; k++) {
-      const part = k / length;
-      set(line, Math.round(fromColumn + part * (column - fromColumn)), Math.round(fromRow + part * (row - fromRow)));
+  const connect = (layer: Layer, values: (i: number) => number): void => {
+    let previous: readonly [number, number] | undefined;
+    for (const [i, { to }] of points.entries()) {
+      const [column, row] = [x(to), y(values(i))];
+      const [fromColumn, fromRow] = previous ?? [column, row];
+      const length = Math.max(1, Math.abs(column - fromColumn), Math.abs(row - fromRow));
+      for (let k = 0; k <= length; k++) {
+        const part = k / length;
+        set(layer, Math.round(fromColumn + part * (column - fromColumn)), Math.round(fromRow + part * (row - fromRow)));
+      }
+      previous = [column, row];
     }
-    previous = [column, row];
+  };
+  if (smooth) {
+    connect(raw, (i) => points[i]?.mean ?? 0);
+    for (const { to, min, max } of points) for (let row = y(max); row <= y(min); row++) set(raw, x(to), row);
   }
+  connect(line, (i) => means[i] ?? 0);
 
   const rows = Array.from({ length: height }, (_, row) => {
     const segments: PlotSegment[] = [];

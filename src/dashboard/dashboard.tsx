@@ -70,7 +70,11 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
         done={step}
         total={maxTrainSteps}
         width={columns}
-        detail={stepSeconds === undefined ? '' : `${formatDuration(stepSeconds)} a step`}
+        detail={
+          stepSeconds === undefined
+            ? ''
+            : `${formatDuration(stepSeconds)} a step, norm ${shortNumber(view.gradNorm ?? 0)}`
+        }
       />
       {stageRows.map((stage) => (
         <StageBar
@@ -84,7 +88,7 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
       ))}
       <Text wrap="truncate" {...tone('quiet')}>
         {seconds
-          ? `data ${formatDuration(seconds.data)}, forward and backward ${formatDuration(seconds.compute)}, update ${formatDuration(seconds.update)}; memory ${view.memoryMiB} MiB; norm ${shortNumber(view.gradNorm ?? 0)}`
+          ? `data ${formatDuration(seconds.data)}, forward and backward ${formatDuration(seconds.compute)}, update ${formatDuration(seconds.update)}; memory ${view.memoryMiB} MiB`
           : 'before the first step'}
       </Text>
       {screen === 'help' ? (

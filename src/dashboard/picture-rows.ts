@@ -6,9 +6,9 @@ export type ColorDepth = 'none' | '256' | 'full';
 /** Dark to light. */
 const shades = ' .:-=+*#%@';
 
-/** A colour of the 6 x 6 x 6 cube of 256-colour terminals. */
+/** The nearest colour of the 6 x 6 x 6 cube of 256-colour terminals, whose levels are 0, 95, 135, 175, 215, 255. */
 function cubeIndex(r: number, g: number, b: number): number {
-  const level = (value: number): number => Math.round((value / 255) * 5);
+  const level = (value: number): number => (value < 48 ? 0 : value < 115 ? 1 : Math.round((value - 55) / 40));
   return 16 + 36 * level(r) + 6 * level(g) + level(b);
 }
 

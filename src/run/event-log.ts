@@ -58,7 +58,8 @@ export async function* readEvents(runDir: string): AsyncGenerator<TimedEvent> {
   }
 }
 
-function parseEvent(line: string): TimedEvent | undefined {
+/** An event of a line of events.jsonl; undefined where it is none. */
+export function parseEvent(line: string): TimedEvent | undefined {
   try {
     const value: unknown = JSON.parse(line);
     // Written by this program: its kind says the rest.

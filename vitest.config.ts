@@ -4,7 +4,10 @@ export default defineConfig({
   test: {
     setupFiles: ['test/matchers.ts'],
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.{ts,tsx}', 'test/parity/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'unit', testTimeout: 30_000, include: ['test/unit/**/*.test.{ts,tsx}', 'test/parity/*.test.ts'] },
+      },
       // Each starts processes of the built command line; a slow machine may take seconds for one.
       {
         extends: true,

@@ -101,7 +101,9 @@ export async function openTensorboardLog(runDir: string, now: number): Promise<T
         case 'run': {
           const text = `    ${stringify(event.config).replaceAll('\n', '\n    ')}`;
           const tensor = { dtype: DT_STRING, stringVal: [new TextEncoder().encode(text)] };
-          await write(event.time, event.firstStep, [{ tag: 'config', tensor, metadata: { pluginData: { pluginName: 'text' } } }]);
+          await write(event.time, event.firstStep, [
+            { tag: 'config', tensor, metadata: { pluginData: { pluginName: 'text' } } },
+          ]);
           return;
         }
         case 'step': {
@@ -120,15 +122,28 @@ export async function openTensorboardLog(runDir: string, now: number): Promise<T
           return;
         }
         case 'validation': {
-          const bins = event.bins.map(({ from, to, loss }) => [`validation/sigma_${from.toFixed(2)}_${to.toFixed(2)}`, loss] as const);
-          await write(event.time, event.step, scalarValues({ 'validation/loss': event.loss, ...Object.fromEntries(bins) }));
+          const bins = event.bins.map(
+            ({ from, to, loss }) => [`validation/sigma_${from.toFixed(2)}_${to.toFixed(2)}`, loss] as const,
+          );
+          await write(
+            event.time,
+            event.step,
+            scalarValues({ 'validation/loss': event.loss, ...Object.fromEntries(bins) }),
+          );
           return;
         }
         case 'sample': {
           const png = await readFile(join(runDir, event.path));
           // Width and height stand at fixed places of a PNG's first chunk.
-          const image = { width: png.readUInt32BE(16), height: png.readUInt32BE(20), colorspace: RGB, encodedImageString: png };
-          await write(event.time, event.step, [{ tag: `samples/${event.index + 1}: ${event.prompt.slice(0, 80)}`, image }]);
+          const image = {
+            width: png.readUInt32BE(16),
+            height: png.readUInt32BE(20),
+            colorspace: RGB,
+            encodedImageString: png,
+          };
+          await write(event.time, event.step, [
+            { tag: `samples/${event.index + 1}: ${event.prompt.slice(0, 80)}`, image },
+          ]);
           return;
         }
         default:

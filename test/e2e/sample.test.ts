@@ -71,7 +71,7 @@ describe('sana-train sample', () => {
     [
       'an adapter of another model',
       ['-a', join(model, 'vae', 'diffusion_pytorch_model.safetensors')],
-      /is no adapter of this model in diffusers' format/,
+      /is no adapter of this model: it has "decoder/,
     ],
   ])('refuses %s, and writes nothing', async (_, settings, message) => {
     const { stdout, stderr, exitCode } = await runCommand([
@@ -107,7 +107,7 @@ describe('sana-train sample', () => {
   it('says that a model is not there', async () => {
     const { stderr, exitCode } = await runCommand(['sample', 'no-such-model', '-p', 'a dog', '-o', folder]);
     expect({ stderr, exitCode }).toEqual({
-      stderr: 'There is no folder no-such-model; check the path.\n',
+      stderr: 'There is no folder no-such-model, and it is no id of Hugging Face, which has the form OWNER/NAME.\n',
       exitCode: 1,
     });
   });

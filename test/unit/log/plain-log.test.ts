@@ -43,7 +43,14 @@ describe('createPlainLog', () => {
 
   it('prints a stage when it ends, and every ten seconds between', () => {
     const log = createPlainLog();
-    const stage = (done: number, time: number): TimedEvent => ({ kind: 'stage', stage: 'cache', done, total: 4, what: 'pictures', time });
+    const stage = (done: number, time: number): TimedEvent => ({
+      kind: 'stage',
+      stage: 'cache',
+      done,
+      total: 4,
+      what: 'pictures',
+      time,
+    });
     expect(log(stage(0, 0))).toBeUndefined();
     expect(log(stage(1, 5_000))).toBeUndefined();
     expect(log(stage(2, 11_000))).toBe('cache: 2 of 4 pictures, 11 s left');

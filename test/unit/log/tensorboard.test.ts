@@ -22,7 +22,7 @@ describe('openTensorboardLog', () => {
     expect(name).toMatch(/^events\.out\.tfevents\.1700000000\./);
     const file = await readFile(join(folder, 'tensorboard', name));
     const records: string[] = [];
-    for (let at = 0; at < file.length; ) {
+    for (let at = 0; at < file.length;) {
       const length = Number(file.readBigUInt64LE(at));
       const [header, data] = [file.subarray(at, at + 8), file.subarray(at + 12, at + 12 + length)];
       for (const [bytes, stored] of [

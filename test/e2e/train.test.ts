@@ -34,6 +34,7 @@ describe('sana-train CONFIG', () => {
       'checkpoints',
       'config.yaml',
       'events.jsonl',
+      'report.html',
       'samples',
     ]);
     expect((await readdir(join(runDir, 'checkpoints'))).sort()).toEqual(['step-10', 'step-9']);

@@ -33,6 +33,10 @@ import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { createRandom } from '../random.ts';
 import { adapterModules, startingAdapter } from './adapter-modules.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { estimateRun } from './estimate.ts';
+import { measureSpeed } from './measure-speed.ts';
+import { checkWritable, preflight } from './preflight.ts';
+import { modelSize, runSize } from './run-size.ts';
 import { makeClassPictures } from './class-pictures.ts';
 import { exportRun } from './export-run.ts';
 import { cacheLatents, cachePrompts, type CacheModels } from './fill-cache.ts';
@@ -70,6 +74,7 @@ export interface TrainRunOptions {
 export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainEvent> {
   const { config, name, version, signal } = options;
   const runDir = config.run_dir;
+  await checkWritable([runDir, ...(config.dataset.cache_dir === null ? [] : [config.dataset.cache_dir])]);
   await mkdir(runDir, { recursive: true });
   const lock = await lockRun(runDir);
   const { threads, provider } = config.model;
@@ -92,6 +97,9 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     const { max_sequence_length: length } = config.model;
     const maxSequenceLength = length === 'auto' ? 300 : length;
     const { chi, chiName } = instruction(config.model);
+    const start = await startingAdapter(config, pipeline.transformerConfig);
+    for (const message of start?.notices ?? []) yield { kind: 'log', message };
+    const modules = start?.modules ?? adapterModules(config, pipeline.transformerConfig);
     const resolution = pipeline.defaultSize;
 
     // Pictures, class pictures first where the config wants the prior kept.
@@ -133,6 +141,21 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     const state0 = resumeFrom?.step ?? 0;
     yield { kind: 'run', name, runDir, model: config.model.path, firstStep: state0, maxTrainSteps, config };
 
+    // A look at what it will take, before hours are spent.
+    const { size } = await runSize({
+      config,
+      plan,
+      step: state0,
+      model: await modelSize(pipeline, true, config.model.variant),
+      modules,
+      tokenizer: (await pipeline.loadPromptEncoder()).tokenizer,
+      chi,
+      maxSequenceLength,
+      cached: { cache, models },
+    });
+    const { gigaflops } = await measureSpeed(engine, 3);
+    yield* preflight(estimateRun(size, gigaflops), size.steps, { cache: cache.folder, run: runDir });
+
     // Latents and texts of all that is left, then the encoders are let go.
     const stage = { engine, cache, models, ...(signal && { signal }) };
     yield* cachePrompts(plannedPrompts(plan, state0, models), { ...stage, loadEncoder: pipeline.loadPromptEncoder });
@@ -140,9 +163,6 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
 
     // The adapter, new or as a checkpoint left it.
     const model = await pipeline.loadTransformer();
-    const start = await startingAdapter(config, model.config);
-    for (const message of start?.notices ?? []) yield { kind: 'log', message };
-    const modules = start?.modules ?? adapterModules(config, model.config);
     const optimizer = createOptimizer(optimizerOptions(train));
     const settings = {
       base: modelKey.transformer,

@@ -1,0 +1,211 @@
+/**
+ * What a run will take, before it runs. Rough on purpose: counts of multiplications and of stored activations, with
+ * factors that a few runs on two cores gave (each is named below). They are meant to tell minutes from hours and 3 GB
+ * from 30, and are good to a factor of two.
+ */
+import type { DcAeConfig, DcAeStage } from '../models/dc-ae-config.ts';
+import type { Gemma2Config } from '../models/gemma2-config.ts';
+import { hiddenWidth, innerWidth, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
+
+/** The parts of a pipeline, as far as they decide what a run takes. */
+export interface ModelSize {
+  readonly transformer: SanaTransformerConfig;
+  readonly vae: DcAeConfig;
+  readonly textEncoder: Gemma2Config;
+  /** Bytes of the transformer's weights as the files hold them. */
+  readonly transformerBytes: number;
+  readonly vaeBytes: number;
+  /** Whether the transformer's files hold float32; others are converted, and the copies stay in memory. */
+  readonly transformerIsFloat32: boolean;
+}
+
+/** Pictures that a run makes. */
+export interface SampleSize {
+  readonly width: number;
+  readonly height: number;
+  readonly steps: number;
+  readonly guided: boolean;
+}
+
+/** What a run does, in numbers. */
+export interface RunSize {
+  readonly model: ModelSize;
+  /** Optimizer steps that are left. */
+  readonly steps: number;
+  /** Samples of one forward and backward pass, class pictures among them. */
+  readonly batchSize: number;
+  readonly accumulation: number;
+  readonly gradientCheckpointing: boolean;
+  /** Pixels of the largest and of the mean picture as it is trained. */
+  readonly largestPixels: number;
+  readonly meanPixels: number;
+  /** Tokens of a caption as the transformer sees it, on average. */
+  readonly textTokens: number;
+  /** Numbers that are trained. */
+  readonly adapterParameters: number;
+  /** Numbers that the optimizer keeps for each of them, and one more with an average. */
+  readonly stateSize: number;
+  /** Pictures that are to be encoded, and captions, with the tokens that Gemma reads of all of them. */
+  readonly pictures: number;
+  readonly captions: number;
+  readonly captionTokens: number;
+  /** How often samples are made, and what they are. */
+  readonly sampleRounds: number;
+  readonly samples: readonly SampleSize[];
+  readonly classPictures: readonly SampleSize[];
+  readonly checkpoints: number;
+}
+
+/** What a run will take. */
+export interface RunEstimate {
+  /** Bytes of memory at the worst moment of each stage. */
+  readonly memory: {
+    readonly captions: number;
+    readonly pictures: number;
+    readonly train: number;
+    readonly sample: number;
+  };
+  /** Bytes on the disk. */
+  readonly disk: { readonly cache: number; readonly run: number };
+  /** Seconds of each stage. */
+  readonly seconds: {
+    readonly captions: number;
+    readonly pictures: number;
+    readonly classPictures: number;
+    readonly step: number;
+    readonly train: number;
+    readonly samples: number;
+  };
+}
+
+const float = 4;
+
+// Node, onnxruntime and the compiled graph: 150 MB (bench/step, four layers of 1152 wide, anonymous memory).
+const baseMemory = 150e6;
+
+// Bytes a token, layer and channel that the backward pass needs of the forward one. Four and eight layers of 1152 at
+// 256 and 1024 tokens took 130 to 165 above the base (bench/step, attention adapters of rank 16).
+const activationBytes = 150;
+
+// Bytes of a picture's pixel and first-stage channel at the worst moment: a million pixels took 3 GB to encode and 4 GB
+// to decode with 128 channels, 512 x 512 half as much (src/models/dc-ae.ts).
+const encodeBytes = 15;
+const decodeBytes = 22;
+const tilePixels = 512 * 512;
+const untiledPixels = 1024 * 1024;
+
+// What a network reaches of the speed that a product of two 1024 x 1024 matrices has: four fifths of a training step
+// are matrix products, and the f32c32 autoencoder took as long at 256 and 512 pixels.
+const share = 0.8;
+
+// Feeds, the optimizer and the start of a graph: what a step of the smallest models takes.
+const stepSeconds = 0.01;
+
+/** Numbers of the transformer that see every image token, and those that see every text token. */
+function transformerParameters(config: SanaTransformerConfig): { readonly image: number; readonly text: number } {
+  const d = innerWidth(config);
+  const h = hiddenWidth(config);
+  const { num_layers: layers, caption_channels: captionChannels } = config;
+  // attn1 4 D^2, attn2's q and out 2 D^2, the feed-forward D * 2H + H * D and its 3x3 depthwise convolution.
+  const image = layers * (6 * d * d + 3 * h * d + 18 * h);
+  return { image, text: layers * 2 * d * d + captionChannels * d + d * d };
+}
+
+/** All numbers of the transformer's matrices. */
+export function transformerSize(config: SanaTransformerConfig): number {
+  const d = innerWidth(config);
+  const { image, text } = transformerParameters(config);
+  return image + text + 6 * d * d + d * d + 256 * d;
+}
+
+/** Numbers of the text encoder's layers; its embeddings are looked up and not multiplied. */
+export function textEncoderSize(config: Gemma2Config): number {
+  const { hidden_size: d, intermediate_size: h, num_hidden_layers: layers } = config;
+  const { num_attention_heads: heads, num_key_value_heads: keyValueHeads, head_dim: head } = config;
+  return layers * (2 * d * head * (heads + keyValueHeads) + 3 * d * h);
+}
+
+/**
+ * Multiplications and additions of half an autoencoder. A residual block has two 3x3 convolutions, 36 C^2 a position;
+ * a block with attention has as many (q, k, v, their scales and out about 10 C^2, the gated convolution 24 C^2).
+ */
+function autoencoderFlops(stages: readonly DcAeStage[], pixels: number): number {
+  return stages.reduce((sum, { channels, layers }, i) => sum + (36 * layers * channels ** 2 * pixels) / 4 ** i, 0);
+}
+
+/** Image tokens of a picture of so many pixels. */
+function tokensOf({ transformer, vae }: ModelSize, pixels: number): number {
+  return pixels / (vae.spatialCompression * transformer.patch_size) ** 2;
+}
+
+function sampleFlops(model: ModelSize, { width, height, steps, guided }: SampleSize): number {
+  const { image } = transformerParameters(model.transformer);
+  const passes = steps * (guided ? 2 : 1);
+  return 2 * image * tokensOf(model, width * height) * passes + autoencoderFlops(model.vae.decoder, width * height);
+}
+
+/** Pixels that the autoencoder has before it at a time; larger pictures are tiled. */
+function tiled(pixels: number): number {
+  return pixels > untiledPixels ? tilePixels : pixels;
+}
+
+/**
+ * Memory, disk and time of a run.
+ * @param gigaflops what measureSpeed gives for the engine
+ */
+export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
+  const { model, samples } = run;
+  const { transformer, vae, textEncoder } = model;
+  const d = innerWidth(transformer);
+  const [first] = vae.encoder;
+  const channels = first?.channels ?? 0;
+  const largestSample = Math.max(0, ...samples.map(({ width, height }) => width * height));
+
+  const layer = textEncoderSize(textEncoder) / textEncoder.num_hidden_layers;
+  const size = transformerSize(transformer);
+  const weights = model.transformerBytes + (model.transformerIsFloat32 ? 0 : size * float);
+  const tokens = tokensOf(model, run.largestPixels) * run.batchSize;
+  const perLayer = activationBytes * tokens * d;
+  const activations = run.gradientCheckpointing
+    ? perLayer + float * tokens * d * transformer.num_layers
+    : perLayer * transformer.num_layers;
+  // The adapter, its gradients, and what the optimizer keeps.
+  const trained = run.adapterParameters * float * (2 + run.stateSize);
+  const train = baseMemory + weights + activations + trained;
+
+  const speed = gigaflops * 1e9;
+  const { image, text } = transformerParameters(transformer);
+  const meanTokens = tokensOf(model, run.meanPixels);
+  // Forward, and backward to the inputs: frozen weights get no gradient. Text is not differentiated.
+  const passes = run.gradientCheckpointing ? 3 : 2;
+  const sample = 2 * image * meanTokens * passes + 4 * text * run.textTokens;
+  const step = stepSeconds + (sample * run.batchSize * run.accumulation) / (speed * share);
+  const secondsOf = (pictures: readonly SampleSize[]): number =>
+    pictures.map((picture) => sampleFlops(model, picture)).reduce((sum, flops) => sum + flops, 0) / (speed * share);
+
+  return {
+    memory: {
+      captions: run.captions > 0 ? baseMemory + layer * float + 1024 * textEncoder.intermediate_size * 8 * float : 0,
+      pictures: run.pictures > 0 ? baseMemory + model.vaeBytes + encodeBytes * channels * tiled(run.largestPixels) : 0,
+      train,
+      sample: samples.length > 0 ? train + model.vaeBytes + decodeBytes * channels * tiled(largestSample) : 0,
+    },
+    disk: {
+      cache:
+        run.captions * run.textTokens * transformer.caption_channels * float +
+        run.pictures * (run.meanPixels / vae.spatialCompression ** 2) * vae.latentChannels * float,
+      run:
+        run.adapterParameters * float * (1 + (1 + run.stateSize) * run.checkpoints) +
+        // PNG takes about two bytes a pixel.
+        run.sampleRounds * samples.reduce((sum, { width, height }) => sum + 2 * width * height, 0),
+    },
+    seconds: {
+      captions: (2 * textEncoderSize(textEncoder) * run.captionTokens) / (speed * share),
+      pictures: (run.pictures * autoencoderFlops(vae.encoder, run.meanPixels)) / (speed * share),
+      classPictures: secondsOf(run.classPictures),
+      step,
+      train: step * run.steps,
+      samples: run.sampleRounds * secondsOf(samples),
+    },
+  };
+}

@@ -49,7 +49,9 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
       ? ''
       : `${formatDuration(stepSeconds * (maxTrainSteps - step))} left`;
   const shownWarnings = warnings.slice(-2);
-  const stages = view.stages.filter(({ done, total, stage }) => (isWide || done < total) && stage !== 'train');
+  const stages = view.stages.filter(
+    ({ done, total, stage }) => (isWide || (done < total && !end)) && stage !== 'train',
+  );
   const stageRows = stages.slice(isWide ? -5 : -1);
   const logRows = isWide ? 6 : 2;
   // Title, training's bar, times, footer, and a line of warnings' heading where there are any.

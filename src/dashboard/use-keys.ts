@@ -1,92 +1,111 @@
-import { useInput } from 'ink';
-import { useState } from 'react';
+import { type Key, useInput } from 'ink';
+import { useReducer, useRef } from 'react';
 
 import type { RunControls } from './run-controls.ts';
 import type { RunView } from './run-view.ts';
 import type { Selection } from './samples.tsx';
 
-/** What keys have changed. */
-export interface KeyState {
-  readonly selection: Selection;
-  readonly screen: 'main' | 'log' | 'help';
-  /** A line in place of the footer: a question, or what was asked for. */
-  readonly notice: string | undefined;
-}
-
-/** Answers keys: looks at other pictures and screens, and tells the run what a person wants. */
-export function useKeys({
-  view,
-  controls,
-  onReadWarnings,
-}: {
+/** What keys act on. */
+interface Surroundings {
   readonly view: RunView;
   readonly controls: RunControls;
   readonly onReadWarnings: () => void;
-}): KeyState {
-  const [selection, setSelection] = useState<Selection>({ prompt: 0, picture: undefined });
-  const [screen, setScreen] = useState<KeyState['screen']>('main');
-  const [asked, setAsked] = useState<'no' | 'asking' | 'stopping'>('no');
-  const [isPaused, setIsPaused] = useState(false);
-  const [told, setTold] = useState<{ readonly text: string; readonly step: number }>();
+}
 
-  const tell = (text: string): void => setTold({ text, step: view.step });
-  const count = view.prompts[selection.prompt]?.pictures.length ?? 0;
+/** What keys have changed. */
+interface State {
+  readonly selection: Selection;
+  readonly screen: 'main' | 'log' | 'help';
+  readonly asked: 'no' | 'asking' | 'stopping';
+  readonly isPaused: boolean;
+  /** An answer, shown until the next step. */
+  readonly told: { readonly text: string; readonly step: number } | undefined;
+}
 
-  useInput((input, key) => {
-    const isInterrupt = key.ctrl && input === 'c';
-    if (asked === 'asking') {
-      if (input === 'y' || isInterrupt) {
-        setAsked('stopping');
-        controls.stop();
-      } else if (input === 'n' || key.escape || input === 'q') setAsked('no');
-      return;
+const initial: State = {
+  selection: { prompt: 0, picture: undefined },
+  screen: 'main',
+  asked: 'no',
+  isPaused: false,
+  told: undefined,
+};
+
+/** The state after a key. Tells the run what a person wants. */
+function afterKey(
+  state: State,
+  input: string,
+  key: Partial<Key>,
+  { view, controls, onReadWarnings }: Surroundings,
+): State {
+  const { selection, screen, asked, isPaused } = state;
+  const isInterrupt = key.ctrl === true && input === 'c';
+  if (asked === 'asking') {
+    if (input === 'y' || isInterrupt) {
+      controls.stop();
+      return { ...state, asked: 'stopping' };
     }
-    if (input === 'q' || isInterrupt) {
-      // Nothing to ask for where the run is over or another process's; a second Ctrl-C does not wait for the step.
-      if (view.end || !controls.isOwn || (asked === 'stopping' && isInterrupt)) controls.leave();
-      else if (asked === 'no') setAsked('asking');
-      return;
-    }
-    if (key.upArrow || key.downArrow) {
-      const prompts = Math.max(1, view.prompts.length);
-      setSelection({
-        prompt: (selection.prompt + (key.upArrow ? prompts - 1 : 1)) % prompts,
-        picture: selection.picture,
-      });
-    } else if (key.leftArrow || key.rightArrow) {
-      const at = Math.max(0, (selection.picture ?? count - 1) + (key.leftArrow ? -1 : 1));
-      setSelection({ ...selection, picture: at >= count - 1 ? undefined : at });
-    } else if (input === 'l') setScreen(screen === 'log' ? 'main' : 'log');
-    else if (input === '?') setScreen(screen === 'help' ? 'main' : 'help');
-    else if (key.escape) setScreen('main');
-    else if (input === 'w') onReadWarnings();
-    else if (view.end) return;
-    else if (input === 'x') setAsked('asking');
-    else if (input === 's') {
+    return input === 'n' || input === 'q' || key.escape === true ? { ...state, asked: 'no' } : state;
+  }
+  if (input === 'q' || isInterrupt) {
+    // Nothing to ask for where the run is over or another process's; a second Ctrl-C does not wait for the step.
+    if (view.end || !controls.isOwn || (asked === 'stopping' && isInterrupt)) controls.leave();
+    else if (asked === 'no') return { ...state, asked: 'asking' };
+    return state;
+  }
+  if (key.upArrow === true || key.downArrow === true) {
+    const prompts = Math.max(1, view.prompts.length);
+    const prompt = (selection.prompt + (key.upArrow === true ? prompts - 1 : 1)) % prompts;
+    return { ...state, selection: { ...selection, prompt } };
+  }
+  if (key.leftArrow === true || key.rightArrow === true) {
+    const newest = (view.prompts[selection.prompt]?.pictures.length ?? 1) - 1;
+    const picture = Math.max(0, Math.min(newest, selection.picture ?? newest) + (key.leftArrow === true ? -1 : 1));
+    return { ...state, selection: { ...selection, picture: picture >= newest ? undefined : picture } };
+  }
+  if (input === 'l') return { ...state, screen: screen === 'log' ? 'main' : 'log' };
+  if (input === '?') return { ...state, screen: screen === 'help' ? 'main' : 'help' };
+  if (key.escape === true) return { ...state, screen: 'main' };
+  if (input === 'w') onReadWarnings();
+  if (view.end || asked === 'stopping') return state;
+  const told = (text: string): State => ({ ...state, told: { text, step: view.step } });
+  switch (input) {
+    case 'x':
+      return { ...state, asked: 'asking' };
+    case 's':
       controls.sample();
-      tell('sampling after this step');
-    } else if (input === 'c') {
+      return told('sampling after this step');
+    case 'c':
       controls.checkpoint();
-      tell('saving after this step');
-    } else if (input === 'p') {
+      return told('saving after this step');
+    case 'p':
       controls.pause(!isPaused);
-      setIsPaused(!isPaused);
-    }
-  });
+      return { ...state, isPaused: !isPaused };
+    default:
+      return state;
+  }
+}
 
-  const question = 'Stop after this step, saved? The same command goes on later. y stops, n goes on.';
-  const notice = view.end
-    ? undefined
-    : asked === 'asking'
-      ? question
-      : asked === 'stopping'
-        ? 'stopping: this step is finished and saved; Ctrl-C stops at once'
-        : isPaused
-          ? 'paused; p goes on'
-          : told && told.step === view.step
-            ? told.text
-            : undefined;
-  const pictures = Math.max(0, count - 1);
-  const picture = selection.picture === undefined ? undefined : Math.min(selection.picture, pictures);
-  return { selection: { prompt: selection.prompt, picture }, screen, notice };
+/** A line in place of the footer: a question, or what was asked for. */
+function noticeOf({ asked, isPaused, told }: State, view: RunView): string | undefined {
+  if (view.end) return undefined;
+  if (asked === 'asking') return 'Stop after this step, saved? The same command goes on later. y stops, n goes on.';
+  if (asked === 'stopping') return 'stopping: this step is finished and saved; Ctrl-C stops at once';
+  if (isPaused) return 'paused; p goes on';
+  return told?.step === view.step ? told.text : undefined;
+}
+
+/** Answers keys: looks at other pictures and screens, and tells the run what a person wants. */
+export function useKeys(
+  surroundings: Surroundings,
+): Pick<State, 'selection' | 'screen'> & { readonly notice: string | undefined } {
+  // Changed in place and not through React's state, which is a frame behind: keys may come faster than frames.
+  const live = useRef({ state: initial, surroundings });
+  live.current.surroundings = surroundings;
+  const [, redraw] = useReducer((count: number) => count + 1, 0);
+  useInput((input, key) => {
+    live.current.state = afterKey(live.current.state, input, key, live.current.surroundings);
+    redraw();
+  });
+  const { selection, screen } = live.current.state;
+  return { selection, screen, notice: noticeOf(live.current.state, surroundings.view) };
 }

@@ -1,0 +1,35 @@
+import { describe, expect, it, vi } from 'vitest';
+
+import { createRunControl } from '../../../src/cli/run-control.ts';
+
+function stopSignals() {
+  const controller = new AbortController();
+  return { signal: controller.signal, request: () => controller.abort(), release: () => undefined };
+}
+
+describe('createRunControl', () => {
+  it('answers what was asked for once', async () => {
+    const control = createRunControl(stopSignals(), () => Promise.resolve());
+    expect(await control.ask()).toEqual({ stop: false, sample: false, checkpoint: false });
+    control.command('sample');
+    control.command('checkpoint');
+    expect(await control.ask()).toEqual({ stop: false, sample: true, checkpoint: true });
+    expect(await control.ask()).toEqual({ stop: false, sample: false, checkpoint: false });
+  });
+
+  it.each(['go-on', 'stop'] as const)('waits while it is paused, until %s', async (command) => {
+    const onPause = vi.fn(() => Promise.resolve());
+    const control = createRunControl(stopSignals(), onPause);
+    control.command('pause');
+    const answered = vi.fn();
+    const answer = control.ask().then(answered);
+    await vi.waitFor(() => expect(onPause).toHaveBeenCalledWith(true));
+    control.command('sample');
+    await Promise.resolve();
+    expect(answered).not.toHaveBeenCalled();
+    control.command(command);
+    await answer;
+    expect(answered).toHaveBeenCalledWith({ stop: command === 'stop', sample: true, checkpoint: false });
+    expect(onPause).toHaveBeenLastCalledWith(false);
+  });
+});

@@ -1,25 +1,29 @@
-import { randomUUID } from 'node:crypto';
-import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve } from 'node:path';
-
 import type { Engine } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import { fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
-import { errorCode, fileError } from '../io/file-error.ts';
-import { isTensorLocation, openSafetensors, readTensor, writeSafetensors } from '../io/safetensors.ts';
+import { isTensorLocation, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import { type Adapter, writeAdapter } from '../lora/adapter-file.ts';
 import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
 import { rowNorms } from '../lora/module-delta.ts';
 import { resizeAdapter } from '../lora/resize-adapter.ts';
 import { scaleAdapter } from '../lora/scale-adapter.ts';
-import { loadSanaTransformer, type SanaTransformer } from '../models/load-sana-transformer.ts';
+import type { SanaTransformer } from '../models/load-sana-transformer.ts';
 import { sanaModules } from '../models/sana-transformer-config.ts';
-import { type BaseRowNorms, comfyuiTensors, type FileTensors, foldAlpha, kohyaTensors } from './adapter-formats.ts';
+import {
+  balanced,
+  type BaseRowNorms,
+  comfyuiTensors,
+  type FileTensors,
+  foldAlpha,
+  kohyaTensors,
+} from './adapter-formats.ts';
 import { compareAdapters } from './compare-adapters.ts';
 import { compareForward } from './compare-forward.ts';
-import { diffusersView, mergedWeights, nativeWeights, type StorageDType } from './merged-weights.ts';
+import { differs } from './differs.ts';
+import { exportMerged } from './export-merged.ts';
+import type { StorageDType } from './merged-weights.ts';
 import { type AdapterAbout, modelSpec } from './model-spec.ts';
-import { writeSharded } from './write-sharded.ts';
+import { replacing } from './replacing.ts';
 
 /** What an adapter is written as. */
 export type ExportFormat = 'diffusers' | 'comfyui' | 'kohya' | 'merged';
@@ -49,6 +53,8 @@ export interface ExportOptions {
   /** `merged`: a pipeline's folder, or one file of NVlabs' names. @default 'diffusers' */
   readonly layout?: 'diffusers' | 'native';
   readonly about: AdapterAbout;
+  /** Whether a merged model's folder may take the place of one that is there. @default false */
+  readonly replace?: boolean;
   /** Needed to merge, and for a DoRA of some parts of a layer that ComfyUI has as one; always used for the check. */
   readonly base?: ExportBase;
 }
@@ -71,7 +77,7 @@ const tolerances = { float32: 1e-5, bfloat16: 2 ** -6, float16: 2 ** -9 } as con
  * Writes an adapter in a format and checks it: what was written is read back as any file is and compared with the
  * adapter, by what it adds to each weight and, with a model at hand, by a forward pass.
  *
- * @throws UserError when the format cannot say what the adapter does, or the check fails; the file is then gone
+ * @throws UserError when the format cannot say what the adapter does, or the check fails; nothing is written then
  */
 export async function exportAdapter(adapter: Adapter, options: ExportOptions): Promise<ExportResult> {
   const scaled = scaleAdapter(adapter, options.scale ?? 1);
@@ -79,7 +85,7 @@ export async function exportAdapter(adapter: Adapter, options: ExportOptions): P
   const wanted = resized?.adapter ?? scaled;
   const result =
     options.format === 'merged'
-      ? await exportMerged(wanted, options)
+      ? await exportMerged(wanted, options, options.base)
       : await exportFile(wanted, options, options.format);
   return { ...result, ...(resized && { resizeError: resized.error }) };
 }
@@ -89,24 +95,49 @@ async function exportFile(
   options: ExportOptions,
   format: Exclude<ExportFormat, 'merged'>,
 ): Promise<ExportResult> {
+  const { output, dtype = 'float32' } = options;
+  return await replacing(output, async (temporary) => {
+    await writeFile(adapter, { ...options, output: temporary }, format);
+    return { path: output, ...(await checkFile(adapter, temporary, dtype, options)) };
+  });
+}
+
+async function writeFile(
+  given: Adapter,
+  options: ExportOptions,
+  format: Exclude<ExportFormat, 'merged'>,
+): Promise<void> {
   const { output, dtype = 'float32', base, about } = options;
+  // Half precision has few bits for small numbers, and B is small after a short training.
+  const adapter = dtype === 'float16' ? balanced(given) : given;
   if (format === 'diffusers') await writeDiffusers(adapter, options, dtype);
   else {
     const norms = base && baseRowNorms(base.model);
     const tensors = inDType(format === 'kohya' ? kohyaTensors(adapter) : await comfyuiTensors(adapter, norms), dtype);
-    const metadata = { format: 'pt', ...modelSpec(about, tensors), ...networkMetadata(adapter) };
+    const network = format === 'kohya' ? networkMetadata(adapter) : {};
+    const metadata = { format: 'pt', ...modelSpec(about, tensors), ...network };
     await writeSafetensors(output, tensors, { metadata });
   }
-  return await orRemoved(output, async () => {
-    const back = await readAnyAdapter(output, base && sanaModules(base.model.config));
-    const { error, module } = compareAdapters(adapter, back);
-    if (!(error <= tolerances[dtype])) throw differs(output, `what it adds to ${module} is ${percent(error)} off`);
-    if (!base) return { path: output, error };
-    const { model, engine } = base;
-    const forwardError = await compareForward(engine, { model, adapter }, { model, adapter: back });
-    if (!(forwardError <= tolerances[dtype])) throw differs(output, `a forward pass is ${percent(forwardError)} off`);
-    return { path: output, error, forwardError };
-  });
+}
+
+async function checkFile(
+  adapter: Adapter,
+  path: string,
+  dtype: StorageDType,
+  { output, base }: ExportOptions,
+): Promise<Pick<ExportResult, 'error' | 'forwardError'>> {
+  const back = await readAnyAdapter(path, base && sanaModules(base.model.config));
+  const norms = new Map<string, Float32Array>();
+  for (const [name, { dora }] of back.modules) {
+    if (base && dora && !adapter.modules.has(name)) norms.set(name, await baseRowNorms(base.model)(name));
+  }
+  const { error, module } = compareAdapters(adapter, back, norms);
+  if (!(error <= tolerances[dtype])) throw differs(output, `what it adds to ${module}`, error);
+  if (!base) return { error };
+  const { model, engine } = base;
+  const forwardError = await compareForward(engine, { model, adapter }, { model, adapter: back });
+  if (!(forwardError <= tolerances[dtype])) throw differs(output, 'a forward pass', forwardError);
+  return { error, forwardError };
 }
 
 async function writeDiffusers(
@@ -158,85 +189,4 @@ function baseRowNorms({ weights }: SanaTransformer): BaseRowNorms {
     const values = toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
     return rowNorms(values, found.shape[0] ?? 1);
   };
-}
-
-/** How far a merged model's forward pass may be off: all of its weights are rounded. */
-const mergedTolerances = { float32: 1e-3, bfloat16: 0.1, float16: 0.02 } as const;
-
-async function exportMerged(adapter: Adapter, options: ExportOptions): Promise<ExportResult> {
-  const { output, base, dtype, layout = 'diffusers' } = options;
-  if (!base)
-    throw new UserError('A merged model is the base model with the adapter in it; name the model with --model.');
-  const { model, engine, folder } = base;
-  const merged = mergedWeights(model.weights, adapter, dtype);
-  if (layout === 'native') {
-    await writeSafetensors(output, nativeWeights(merged), { metadata: { format: 'pt' } });
-  } else await writePipeline(folder, output, (transformer) => writeSharded(transformer, merged));
-  return await orRemoved(output, async () => {
-    const back: SanaTransformer =
-      layout === 'native'
-        ? { config: model.config, weights: diffusersView((await openSafetensors(output)).tensors, model.weights) }
-        : await loadSanaTransformer(join(output, 'transformer'));
-    const error = await compareForward(engine, { model, adapter }, { model: back });
-    const kept = [...model.weights.values()].map((value) => value.dtype);
-    const coarsest = (['bfloat16', 'float16'] as const).find((name) => (dtype ? name === dtype : kept.includes(name)));
-    if (!(error <= mergedTolerances[coarsest ?? 'float32']))
-      throw differs(output, `a forward pass is ${percent(error)} off`);
-    return { path: output, error, forwardError: error };
-  });
-}
-
-/**
- * Writes a pipeline's folder under a temporary name: all of another but for the transformer's weights.
- * @throws UserError when the folder is there and holds anything
- */
-async function writePipeline(
-  from: string,
-  output: string,
-  writeTransformer: (folder: string) => Promise<void>,
-): Promise<void> {
-  const present = await readdir(output).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw fileError(error, 'write', output);
-  });
-  if (present && present.length > 0) throw new UserError(`${output} is not empty; name another folder with --output.`);
-  const temporary = join(dirname(resolve(output)), `.${basename(output)}.${randomUUID()}.tmp`);
-  try {
-    await mkdir(temporary, { recursive: true });
-    await cp(from, temporary, {
-      recursive: true,
-      // A Hugging Face cache holds links into itself.
-      dereference: true,
-      filter: (path) => {
-        const [top = '', ...rest] = relative(from, path).split(/[/\\]/);
-        return !top.startsWith('.') && !(top === 'transformer' && rest.length > 0 && rest.join() !== 'config.json');
-      },
-    });
-    await writeTransformer(join(temporary, 'transformer'));
-    if (present) await rm(output, { recursive: true });
-    await rename(temporary, output);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    throw fileError(error, 'write', output);
-  }
-}
-
-/** What the function gives; when it fails, what was written is removed: it is not what it should be. */
-async function orRemoved<T>(output: string, check: () => Promise<T>): Promise<T> {
-  try {
-    return await check();
-  } catch (error) {
-    await rm(output, { recursive: true, force: true });
-    throw error;
-  }
-}
-
-function percent(error: number): string {
-  return `${(100 * error).toPrecision(2)}%`;
-}
-
-function differs(output: string, what: string): UserError {
-  return new UserError(
-    `${output} was read back and is not the adapter (${what}), and was removed; please report this as a bug.`,
-  );
 }

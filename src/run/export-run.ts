@@ -11,6 +11,7 @@ import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { sanaModules } from '../models/sana-transformer-config.ts';
 import type { Params } from '../optim/optimizer.ts';
 import { readFile } from 'node:fs/promises';
+import { changesAdapter, exportFolder, exportFormats, runFileName } from './export-formats.ts';
 import type { RunSampler } from './run-samples.ts';
 import { makeSamples, samplePath } from './run-samples.ts';
 
@@ -40,11 +41,27 @@ export async function* exportRun({
   sampler,
   signal,
 }: ExportRunOptions): AsyncGenerator<TrainEvent> {
-  const folder = join(runDir, 'adapter');
+  const folder = exportFolder(config, runDir);
   const path = join(folder, adapterFileName);
-  const { dtype } = config.export;
   yield { kind: 'stage', stage: 'export', done: 0, total: 1, what: 'adapter' };
   await mkdir(folder, { recursive: true });
+  const asTrained = config.export.formats.includes('diffusers') && !changesAdapter(config.export);
+  if (asTrained) {
+    yield* exportTrained({ config, runDir, step, modules, parameters, sampler, ...(signal && { signal }) }, path);
+    const shown = config.export.output === null ? `adapter/${adapterFileName}` : path;
+    yield { kind: 'export', format: 'diffusers', path: shown };
+  }
+  yield* exportFormats(config, runDir, step, { modules, tensors: parameters }, sampler);
+  await writeText(join(folder, 'README.md'), modelCard(config, sampler));
+  yield { kind: 'stage', stage: 'export', done: 1, total: 1, what: 'adapter' };
+}
+
+/** Writes what was trained, reads it back, and makes the first picture again with it. */
+async function* exportTrained(
+  { config, runDir, step, modules, parameters, sampler, signal }: ExportRunOptions,
+  path: string,
+): AsyncGenerator<TrainEvent> {
+  const { dtype } = config.export;
   await writeAdapter(path, { modules, tensors: parameters }, { rslora: config.lora.rslora, dtype: storage[dtype] });
 
   const back = await readAdapter(path, sanaModules(sampler.pipeline.transformerConfig));
@@ -83,16 +100,14 @@ export async function* exportRun({
       }
     }
   }
-  await writeText(join(folder, 'README.md'), modelCard(config, sampler));
-  yield { kind: 'export', format: 'diffusers', path: join('adapter', adapterFileName) };
-  yield { kind: 'stage', stage: 'export', done: 1, total: 1, what: 'adapter' };
 }
 
 const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
 /** The model card: what was learned from what, how to load it, and its pictures. */
-function modelCard(config: Config, { name, samples, chiName }: RunSampler): string {
+function modelCard(config: Config, { name, runDir, samples, chiName }: RunSampler): string {
   const { train, lora, model } = config;
+  const { title, author, license } = config.export;
   const triggers = config.dataset.sources.flatMap(
     ({ trigger_word, instance_prompt }) => trigger_word ?? instance_prompt ?? [],
   );
@@ -111,7 +126,7 @@ function modelCard(config: Config, { name, samples, chiName }: RunSampler): stri
   ];
   return `---
 base_model: ${base}
-library_name: diffusers
+library_name: diffusers${license === null ? '' : `\nlicense: ${JSON.stringify(license)}`}
 tags:
   - sana
   - lora
@@ -119,28 +134,13 @@ tags:
 instance_prompt: ${JSON.stringify(prompt)}
 ---
 
-# ${name}
+# ${title ?? name}
 
-A ${lora.type === 'dora' ? 'DoRA' : 'LoRA'} of Sana, trained with sana-train.
+A ${lora.type === 'dora' ? 'DoRA' : 'LoRA'} of Sana, trained with sana-train${author === null ? '' : ` by ${author}`}.
 ${triggers.length > 0 ? `\nUse it with: ${triggers.map((text) => `\`${text}\``).join(', ')}\n` : ''}
 ## How to use it
 
-With diffusers 0.34 or later:
-
-\`\`\`python
-import torch
-from diffusers import SanaPipeline
-
-pipe = SanaPipeline.from_pretrained(${JSON.stringify(base)}, torch_dtype=torch.float32)
-pipe.load_lora_weights(".", weight_name="${adapterFileName}")
-image = pipe(${JSON.stringify(prompt)}${chiName === null ? ', complex_human_instruction=None' : ''}).images[0]
-\`\`\`
-
-With sana-train:
-
-\`\`\`
-sana-train sample ${base} --adapter ${adapterFileName} --prompt ${JSON.stringify(prompt)}
-\`\`\`
+${usage(config, base, prompt, runDir, chiName !== null)}
 
 ## How it was trained
 
@@ -148,4 +148,40 @@ sana-train sample ${base} --adapter ${adapterFileName} --prompt ${JSON.stringify
 | --- | --- |
 ${rows.map(([key, value]) => `| ${key} | ${value} |`).join('\n')}
 `;
+}
+
+/** How to load what was written. */
+function usage(config: Config, base: string, prompt: string, runDir: string, hasChi: boolean): string {
+  const { formats, merged_layout: layout } = config.export;
+  const [first = 'diffusers'] = formats;
+  const fileOf = (format: (typeof formats)[number]): string => runFileName(format, runDir, layout);
+  const parts = formats.map((format): string => {
+    switch (format) {
+      case 'diffusers':
+        return `With diffusers 0.34 or later:
+
+\`\`\`python
+import torch
+from diffusers import SanaPipeline
+
+pipe = SanaPipeline.from_pretrained(${JSON.stringify(base)}, torch_dtype=torch.float32)
+pipe.load_lora_weights(".", weight_name="${adapterFileName}")
+image = pipe(${JSON.stringify(prompt)}${hasChi ? '' : ', complex_human_instruction=None'}).images[0]
+\`\`\``;
+      case 'comfyui':
+        return `With ComfyUI: put ${fileOf(format)} into models/loras, and a LoRA loader behind the ExtraModels Sana loader.`;
+      case 'kohya':
+        return `With OneTrainer and other programs that read kohya's names: ${fileOf(format)}.`;
+      case 'merged':
+        return `The whole model with the adapter in it: ${fileOf(format)}.`;
+    }
+  });
+  if (first !== 'merged') {
+    parts.push(`With sana-train:
+
+\`\`\`
+sana-train sample ${base} --adapter ${fileOf(first)} --prompt ${JSON.stringify(prompt)}
+\`\`\``);
+  }
+  return parts.join('\n\n');
 }

@@ -115,14 +115,13 @@ export function captionPictures(
     name: string,
   ): Promise<{ readonly made: readonly MadeCaption[]; readonly isNew: boolean }> {
     const { settings, prefix, suffix, polish } = captioner;
-    const words = await wordsOf(picture, captioner);
+    const edited = store.edited(picture.hash, captioner.name);
+    const words = edited === undefined ? await wordsOf(picture, captioner) : [edited];
     const texts = words.map((said) => {
+      if (said === edited) return said;
       const polished = polishCaption(said, polish);
       if ('problem' in polished) throw new CaptionError(`It ${polished.problem}.`);
-      const { triggerWord } = picture;
-      const hasAffix = prefix !== '' || suffix !== '';
-      // Without an affix of its own the data set's rules alone put the trigger word in, at each use.
-      return hasAffix ? completeWith(polished.text, prefix, suffix, triggerWord) : polished.text;
+      return completeWith(polished.text, prefix, suffix, picture.triggerWord);
     });
     const missing = rater ? texts.filter((text) => store.rating(picture.hash, text, rater.key) === undefined) : [];
     const fresh = rater && missing.length > 0 ? await rater.rate(picture, missing) : [];
@@ -130,25 +129,24 @@ export function captionPictures(
       const rating = rater && (store.rating(picture.hash, text, rater.key) ?? fresh[missing.indexOf(text)]);
       return { text, source: captioner.name, excess: rating?.excess ?? 0, ...(rating && { score: rating.score }) };
     });
-    const records = made
-      .map(({ text, score, excess }, i): CaptionRecord => {
-        const said = words[i] ?? text;
-        return {
-          picture: name,
-          hash: picture.hash,
-          captioner: captioner.name,
-          text,
-          ...(said !== text && { said }),
-          ...(score !== undefined && { score }),
-          ...(excess > 0 && { excess }),
-          settings,
-          ...(rater && { clip: rater.key }),
-        };
-      })
-      .filter((record) => !store.has(record));
-    await store.add(records);
+    const records = made.map(({ text, score, excess }, i): CaptionRecord => {
+      const said = words[i] ?? text;
+      return {
+        picture: name,
+        hash: picture.hash,
+        captioner: captioner.name,
+        text,
+        ...(said !== text && { said }),
+        ...(score !== undefined && { score }),
+        ...(excess > 0 && { excess }),
+        settings,
+        ...(rater && { clip: rater.key }),
+        ...(edited !== undefined && { edited: true }),
+      };
+    });
+    const isNew = await store.put(records);
     underWay.delete(`${picture.hash} ${captioner.name}`);
-    return { made, isNew: records.length > 0 };
+    return { made, isNew };
   }
 
   async function captionOne(example: Example): Promise<CaptionedPicture> {
@@ -187,11 +185,8 @@ export function captionPictures(
   return pMapIterable(examples, captionOne, { concurrency, backpressure: 2 * concurrency });
 }
 
-function completeWith(text: string, prefix: string, suffix: string, triggerWord: string): string {
-  // Not the trigger word in front of all: that is done at each use, and only where it is missing.
-  return completeCaption(text, {
-    prefix,
-    suffix,
-    triggerWord: `${prefix}${suffix}`.includes('[trigger]') ? triggerWord : '',
-  });
+/** A caption with its captioner's affixes. The trigger word goes where they say; data sets add it where it is missing. */
+function completeWith(text: string, prefix: string, suffix: string, trigger: string): string {
+  const triggerWord = `${prefix}${suffix}`.includes('[trigger]') ? trigger : '';
+  return prefix === '' && suffix === '' ? text : completeCaption(text, { prefix, suffix, triggerWord });
 }

@@ -10,7 +10,7 @@ import type { TrainEvent } from '../events.ts';
 import { hubAccess } from '../hub/hub-access.ts';
 import { writeText } from '../io/atomic-write.ts';
 import { type CaptionedPicture, captionPictures, type MadeCaption } from './caption-pictures.ts';
-import { openCaptionStore } from './caption-store.ts';
+import { type CaptionRecord, openCaptionStore } from './caption-store.ts';
 import { writeCaptionsPage } from './captions-page.ts';
 import { captionProbabilities, type ChoiceOptions, createCaptionChoice } from './choose-caption.ts';
 import { createCaptioners, createRater } from './create-captioners.ts';
@@ -36,6 +36,11 @@ export interface CaptionStageResult {
 /** `caption` of a config as createCaptionChoice takes it. */
 export function choiceOptions({ selection, clip_thr, clip_thr_temperature }: CaptionConfig): ChoiceOptions {
   return { selection, clipThr: clip_thr, temperature: clip_thr_temperature };
+}
+
+/** Where the captions of a config are kept. */
+export function captionsFile({ caption, dataset }: Pick<CaptionStageConfig, 'caption' | 'dataset'>): string {
+  return caption.output === 'auto' ? join(dataset.cache_dir, 'captions.jsonl') : caption.output;
 }
 
 /** Examples whose captions are drawn as the config says; those that are scored in a table too. */
@@ -95,7 +100,7 @@ export async function* captionStage(
   if (caption.captioners.length === 0) {
     return { examples: withCaptionChoice(examples, caption), pictures: [], incomplete: 0 };
   }
-  const output = caption.output === 'auto' ? join(dataset.cache_dir, 'captions.jsonl') : caption.output;
+  const output = captionsFile(config);
   const { hubUrl, offline, token } = await hubAccess();
   const client = createTransformersClient(
     {
@@ -137,6 +142,8 @@ export async function* captionStage(
       if (caption.nvlabs_files) await writeNvlabsFiles(picture.example.picture.path, picture.captions);
       yield { kind: 'stage', stage: 'captions', done: pictures.length, total, what: 'pictures' };
     }
+    // A file of the config's own holds what the last run made; one in the cache serves other configs too.
+    if (caption.output !== 'auto') await store.tidy(staleIn(pictures, captioners));
   } finally {
     client.close();
     await store.close();
@@ -174,6 +181,21 @@ export async function* captionStage(
     pictures,
     incomplete: pictures.filter(({ failures }) => failures.length > 0).length,
   };
+}
+
+/** Whether a line of captions.jsonl is of a picture and a captioner that the run has done with. */
+function staleIn(
+  pictures: readonly CaptionedPicture[],
+  captioners: readonly { readonly name: string }[],
+): (record: CaptionRecord) => boolean {
+  const done = new Set(
+    pictures.flatMap(({ example, failures }) =>
+      captioners
+        .filter(({ name }) => failures.every(({ captioner }) => captioner !== name))
+        .map(({ name }) => `${example.picture.contentHash} ${name}`),
+    ),
+  );
+  return ({ hash, captioner }) => done.has(`${hash} ${captioner}`);
 }
 
 function isBelow(captions: readonly MadeCaption[], least: number | null): boolean {

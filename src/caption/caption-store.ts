@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 
 import { errorCode, fileError } from '../io/file-error.ts';
-import { syncFolder } from '../io/atomic-write.ts';
+import { syncFolder, writeText } from '../io/atomic-write.ts';
 
 const recordSchema = z.object({
   picture: z.string(),
@@ -20,6 +20,8 @@ const recordSchema = z.object({
   excess: z.number().exactOptional(),
   settings: z.record(z.string(), z.union([z.string(), z.number()])),
   clip: z.string().exactOptional(),
+  /** A person's own words in place of the captioner's: they stay, whatever its settings become. */
+  edited: z.literal(true).exactOptional(),
 });
 
 /** A line of captions.jsonl: one caption of one picture. */
@@ -32,10 +34,15 @@ export interface CaptionStore {
   said(hash: string, settings: CaptionRecord['settings']): string | undefined;
   /** How a CLIP rated a text for a picture. */
   rating(hash: string, text: string, clip: string): { readonly score: number; readonly excess: number } | undefined;
-  /** Whether the file holds this very line's facts already. */
-  has(record: CaptionRecord): boolean;
-  /** Adds lines and waits until the disk has them. */
-  add(records: readonly CaptionRecord[]): Promise<void>;
+  /** What a person wrote in place of a captioner's words. */
+  edited(hash: string, captioner: string): string | undefined;
+  /**
+   * Adds those lines that are not there yet and waits until the disk has them.
+   * @returns whether any was new
+   */
+  put(records: readonly CaptionRecord[]): Promise<boolean>;
+  /** Takes lines out that are not among those that were put since the file was opened. */
+  tidy(isOurs: (record: CaptionRecord) => boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -48,8 +55,17 @@ function sortedEntries(settings: CaptionRecord['settings']): readonly (readonly 
 }
 
 const saidKey = (hash: string, settings: CaptionRecord['settings']): string => keyOf(hash, sortedEntries(settings));
-const lineKey = ({ picture, hash, captioner, text, clip, score, settings }: CaptionRecord): string =>
-  keyOf(picture, hash, captioner, text, clip ?? null, score === undefined, sortedEntries(settings));
+const lineKey = ({ picture, hash, captioner, text, clip, score, settings, edited }: CaptionRecord): string =>
+  keyOf(picture, hash, captioner, text, clip ?? null, score === undefined, sortedEntries(settings), edited ?? false);
+
+/** The record of a line; undefined for a line that is none of ours. */
+function recordIn(line: string): CaptionRecord | undefined {
+  try {
+    return recordSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Opens captions.jsonl. It is only ever added to, a picture's captions at a time and each time down to the disk, so that
@@ -66,11 +82,14 @@ export async function openCaptionStore(path: string): Promise<CaptionStore> {
   }
   const said = new Map<string, string>();
   const ratings = new Map<string, { readonly score: number; readonly excess: number }>();
+  const edits = new Map<string, string>();
   const lines = new Set<string>();
+  const current = new Set<string>();
 
   function remember(record: CaptionRecord): void {
     const { hash, text, score, excess = 0, clip, settings } = record;
-    said.set(saidKey(hash, settings), record.said ?? text);
+    if (record.edited) edits.set(keyOf(hash, record.captioner), text);
+    else said.set(saidKey(hash, settings), record.said ?? text);
     if (score !== undefined && clip !== undefined) ratings.set(keyOf(hash, text, clip), { score, excess });
     lines.add(lineKey(record));
   }
@@ -78,13 +97,8 @@ export async function openCaptionStore(path: string): Promise<CaptionStore> {
   const text = await readFile(path, 'utf8');
   const end = text.lastIndexOf('\n') + 1;
   for (const line of text.slice(0, end).split('\n')) {
-    if (line.trim() === '') continue;
-    try {
-      const record = recordSchema.safeParse(JSON.parse(line));
-      if (record.success) remember(record.data);
-    } catch {
-      // Not ours.
-    }
+    const record = recordIn(line);
+    if (record) remember(record);
   }
   if (end < text.length) await handle.truncate(Buffer.byteLength(text.slice(0, end)));
   await syncFolder(dirname(path));
@@ -106,11 +120,30 @@ export async function openCaptionStore(path: string): Promise<CaptionStore> {
     path,
     said: (hash, settings) => said.get(saidKey(hash, settings)),
     rating: (hash, text, clip) => ratings.get(keyOf(hash, text, clip)),
-    has: (record) => lines.has(lineKey(record)),
-    add(records) {
-      if (records.length === 0) return Promise.resolve();
-      turn = append(records, turn);
-      return turn;
+    edited: (hash, captioner) => edits.get(keyOf(hash, captioner)),
+    async put(records) {
+      for (const record of records) current.add(lineKey(record));
+      const fresh = records.filter((record) => !lines.has(lineKey(record)));
+      if (fresh.length === 0) return false;
+      turn = append(fresh, turn);
+      await turn;
+      return true;
+    },
+    async tidy(isOurs) {
+      await turn;
+      const all = (await readFile(path, 'utf8')).split('\n');
+      const kept = all.filter((line) => {
+        const record = recordIn(line);
+        return record === undefined || current.has(lineKey(record)) || !isOurs(record);
+      });
+      if (kept.length === all.length) return;
+      // Closed first: some systems replace no open file, and the file of that name is another one afterwards.
+      await handle.close();
+      try {
+        await writeText(path, kept.join('\n'));
+      } finally {
+        handle = await open(path, 'a+');
+      }
     },
     async close() {
       await turn.catch(() => undefined);

@@ -1,6 +1,6 @@
 import { loadDatasets } from '../../datasets/load-datasets.ts';
 import { formatReport } from '../../datasets/report.ts';
-import { captionStage } from '../caption/caption-stage.ts';
+import { captionsFile, captionStage, type CaptionStageResult } from '../caption/caption-stage.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { datasetOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
@@ -9,6 +9,7 @@ import type { TrainEvent } from '../events.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
 import { createPlainLog, formatDuration } from '../log/plain-log.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
+import { editCaption } from './edit-caption.ts';
 import { createProgressLine } from './progress-line.ts';
 import { listenForStop } from './stop-signals.ts';
 
@@ -16,6 +17,8 @@ import { listenForStop } from './stop-signals.ts';
 export interface RunCaptionOptions {
   readonly set: readonly string[];
   readonly ui?: string;
+  /** A picture whose best caption is to be edited. */
+  readonly edit?: string;
 }
 
 /** How far it is, as a line: `captions 12/40, 3.2 pictures/s, 9 s left`. */
@@ -42,10 +45,10 @@ async function modelResolution({ model }: Config, signal: AbortSignal): Promise<
  * Captions the pictures of a config and writes captions.html. Sets the exit code: 1 when a picture lacks a caption, 130
  * when it was stopped.
  */
-export async function runCaption(path: string, { set, ui: asked }: RunCaptionOptions): Promise<void> {
+export async function runCaption(path: string, { set, ui: asked, edit }: RunCaptionOptions): Promise<void> {
   const { config, name, warnings } = await loadConfig(path, { set });
-  const { caption, dataset } = config;
-  if (caption.captioners.length === 0) {
+  const { dataset } = config;
+  if (config.caption.captioners.length === 0) {
     throw new UserError(
       `${path} has no caption.captioners; add one, such as --set 'caption.captioners=[{type: transformers, model: onnx-community/Florence-2-base-ft}]'.`,
     );
@@ -79,21 +82,25 @@ export async function runCaption(path: string, { set, ui: asked }: RunCaptionOpt
     const options = datasetOptions(dataset, await modelResolution(config, stop.signal));
     const datasets = await loadDatasets(options, { signal: stop.signal });
     for (const message of formatReport(datasets.report)) show({ kind: 'log', message });
-    const stage = captionStage(config, name, datasets, stop.signal);
-    for (;;) {
-      const { value, done } = await stage.next();
-      if (done !== true) {
+    const caption = async (): Promise<CaptionStageResult> => {
+      const stage = captionStage(config, name, datasets, stop.signal);
+      for (;;) {
+        const { value, done } = await stage.next();
+        if (done === true) return value;
         show(value);
-        continue;
       }
-      const { pictures, incomplete } = value;
-      const unused = datasets.report.entries.filter(({ status }) => status === 'left-out').length;
-      if (incomplete > 0 || unused > 0) {
-        process.exitCode = 1;
-        const message = `${incomplete} of ${pictures.length} pictures lack a caption, ${unused} files could not be used`;
-        show({ kind: 'warning', message });
-      }
-      return;
+    };
+    let { pictures, incomplete } = await caption();
+    line.clear();
+    if (edit !== undefined && (await editCaption(edit, pictures, captionsFile(config)))) {
+      // Rates what was written, and shows it on the page.
+      ({ pictures, incomplete } = await caption());
+    }
+    const unused = datasets.report.entries.filter(({ status }) => status === 'left-out').length;
+    if (incomplete > 0 || unused > 0) {
+      process.exitCode = 1;
+      const message = `${incomplete} of ${pictures.length} pictures lack a caption, ${unused} files could not be used`;
+      show({ kind: 'warning', message });
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 interface CaptionOptions {
   readonly set: readonly string[];
   readonly ui?: 'auto' | 'plain' | 'json';
+  readonly edit?: string;
 }
 
 /** `sana-train caption CONFIG`: captions and scores only. */
@@ -22,12 +23,14 @@ export function define(command: Command): void {
         'json',
       ]),
     )
+    .option('--edit <picture>', "opens the picture's best caption in $EDITOR; what you write there stays")
     .addHelpText(
       'after',
       `
 Examples:
   $ sana-train caption dog.yaml
   $ sana-train caption dog.yaml --set caption.write_txt=missing
+  $ sana-train caption dog.yaml --edit 01.png
 
 Captions go to captions.jsonl as they are made; the same command goes on where it was stopped. captions.html in the
 run's folder shows every picture with its captions and scores. The exit code is 1 when a picture lacks a caption.`,

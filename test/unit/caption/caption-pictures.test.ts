@@ -67,7 +67,9 @@ describe('captionPictures', () => {
     const first = await all(captionPictures(examples, { captioners, store, rater: clip }));
     await store.close();
     expect(asked).toBe(3);
-    expect(first.map(({ captions }) => captions.map(({ source }) => source))).toEqual(examples.map(() => ['model', 'own']));
+    expect(first.map(({ captions }) => captions.map(({ source }) => source))).toEqual(
+      examples.map(() => ['model', 'own']),
+    );
     expect(first[0]?.captions[1]).toEqual({ text: 'number 0', source: 'own', excess: 0, score: 8 });
     expect(first.every(({ isNew }) => isNew)).toBe(true);
 

@@ -25,8 +25,8 @@ describe('openCaptionStore', () => {
     const path = await newPath();
     const store = await openCaptionStore(path);
     await Promise.all([
-      store.add([record('a', 'a fox', { said: 'The image shows a fox', excess: 3 })]),
-      store.add([record('b', 'a dog')]),
+      store.put([record('a', 'a fox', { said: 'The image shows a fox', excess: 3 })]),
+      store.put([record('b', 'a dog')]),
     ]);
     await store.close();
 
@@ -36,22 +36,22 @@ describe('openCaptionStore', () => {
     expect(again.said('a', { type: 'transformers', model: 'other' })).toBeUndefined();
     expect(again.rating('a', 'a fox', 'c')).toEqual({ score: 27.5, excess: 3 });
     expect(again.rating('a', 'a fox', 'another CLIP')).toBeUndefined();
-    expect(again.has(record('b', 'a dog'))).toBe(true);
-    expect(again.has(record('b', 'a dog', { clip: 'another CLIP' }))).toBe(false);
+    expect(await again.put([record('b', 'a dog')])).toBe(false);
+    expect(await again.put([record('b', 'a dog', { clip: 'another CLIP' })])).toBe(true);
     await again.close();
   });
 
   it('takes half a line off that a kill left, and keeps lines that are not its own', async () => {
     const path = await newPath();
     const store = await openCaptionStore(path);
-    await store.add([record('a', 'ein grüner Hund 🙂')]);
+    await store.put([record('a', 'ein grüner Hund 🙂')]);
     await store.close();
     const whole = await readFile(path, 'utf8');
     await writeFile(path, `{"picture": "mine.png", "text": "by hand"}\nno JSON\n${whole}${whole.slice(0, 60)}`);
 
     const again = await openCaptionStore(path);
     expect(again.said('a', { type: 'transformers', model: 'm' })).toBe('ein grüner Hund 🙂');
-    await again.add([record('b', 'a dog')]);
+    await again.put([record('b', 'a dog')]);
     await again.close();
     const lines = (await readFile(path, 'utf8')).split('\n');
     expect(lines).toHaveLength(5);
@@ -59,10 +59,35 @@ describe('openCaptionStore', () => {
     expect(JSON.parse(lines[3] ?? '')).toMatchObject({ hash: 'b', text: 'a dog' });
   });
 
+  it("keeps a person's words, whatever a captioner's settings become", async () => {
+    const path = await newPath();
+    const store = await openCaptionStore(path);
+    await store.put([record('a', 'a fox'), record('a', 'my fox', { edited: true })]);
+    expect(store.edited('a', 'brief')).toBe('my fox');
+    expect(store.edited('a', 'detailed')).toBeUndefined();
+    expect(store.said('a', { type: 'transformers', model: 'm' })).toBe('a fox');
+    await store.close();
+  });
+
+  it('takes lines out that a run has done with, and no others', async () => {
+    const path = await newPath();
+    let store = await openCaptionStore(path);
+    await store.put([record('a', 'old'), record('b', 'old'), record('a', 'kept')]);
+    await store.close();
+    await appendFile(path, 'no JSON\n');
+    store = await openCaptionStore(path);
+    await store.put([record('a', 'kept'), record('a', 'new')]);
+    await store.tidy(({ hash }) => hash === 'a');
+    await store.put([record('c', 'later')]);
+    await store.close();
+    const texts = (await readFile(path, 'utf8')).split('\n').map((line) => /"text":"(\w+)"/.exec(line)?.[1] ?? line);
+    expect(texts).toEqual(['old', 'kept', 'no JSON', 'new', 'later', '']);
+  });
+
   it('is read as a table of captions with scores', async () => {
     const path = await newPath();
     const store = await openCaptionStore(path);
-    await store.add([record('a', 'a fox'), record('a', 'a red fox', { captioner: 'detailed', score: 30 })]);
+    await store.put([record('a', 'a fox'), record('a', 'a red fox', { captioner: 'detailed', score: 30 })]);
     await store.close();
     await appendFile(path, '');
     const { captions, problems } = parseCaptionTable('captions.jsonl', await readFile(path, 'utf8'));

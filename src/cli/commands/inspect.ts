@@ -32,11 +32,37 @@ export function fileToJson({ path, metadata, tensors }: SafetensorsFile): string
   return `${JSON.stringify({ path, metadata, tensors: list }, null, 2)}\n`;
 }
 
-/** `sana-train inspect FILE`: reads a safetensors file's header and nothing else of it. */
+interface InspectOptions {
+  readonly json?: boolean;
+  readonly tensors?: boolean;
+}
+
+/** What `sana-train inspect` prints of a file or an adapter's folder. */
+async function inspect(path: string, { json = false, tensors = false }: InspectOptions): Promise<string> {
+  const { openSafetensors } = await import('../../io/safetensors.ts');
+  const { findAdapter } = await import('../../lora/formats/adapter-source.ts');
+  const file = await openSafetensors((await findAdapter(path)).path);
+  const { isSanaAdapter, readAnyAdapter } = await import('../../lora/formats/read-any-adapter.ts');
+  if (tensors || !isSanaAdapter(file.tensors.keys())) return json ? fileToJson(file) : formatFile(file);
+  const { describeAdapter, formatDescription } = await import('../../export/describe-adapter.ts');
+  const { UserError } = await import('../../errors.ts');
+  try {
+    const description = describeAdapter(await readAnyAdapter(path));
+    if (!json) return formatDescription(path, description);
+    return `${JSON.stringify({ ...JSON.parse(fileToJson(file)), adapter: description }, null, 2)}\n`;
+  } catch (error) {
+    // What cannot be loaded can still be looked at.
+    if (!(error instanceof UserError)) throw error;
+    return json ? fileToJson(file) : `${formatFile(file)}\n${error.message}\n`;
+  }
+}
+
+/** `sana-train inspect FILE`: what an adapter is and who loads it; of other files, what stands in the header. */
 export function define(command: Command): void {
   command
-    .argument('<file>', 'a .safetensors file')
+    .argument('<file>', "a .safetensors file, or an adapter's folder")
     .option('--json', 'print JSON for programs')
+    .option('--tensors', "list an adapter's tensors, as those of other files")
     .addHelpText(
       'after',
       `
@@ -44,9 +70,7 @@ Examples:
   $ sana-train inspect pytorch_lora_weights.safetensors
   $ sana-train inspect --json diffusion_pytorch_model.safetensors`,
     )
-    .action(async (path: string, { json = false }: { readonly json?: boolean }) => {
-      const { openSafetensors } = await import('../../io/safetensors.ts');
-      const file = await openSafetensors(path);
-      process.stdout.write(json ? fileToJson(file) : formatFile(file));
+    .action(async (path: string, options: InspectOptions) => {
+      process.stdout.write(await inspect(path, options));
     });
 }

@@ -51,6 +51,15 @@ const suffixes: readonly (readonly [string, Part])[] = [
   ...(['hada_w1_a', 'hada_w1_b', 'hada_w2_a', 'hada_w2_b'] as const).map((part) => [`.${part}`, part] as const),
 ];
 
+/** Whether some of a file's names are those of an adapter's tensors on known layers. */
+export function hasAdapterNames(names: Iterable<string>, places: ReadonlyMap<string, Place>): boolean {
+  for (const name of names) {
+    const [suffix] = suffixes.find(([suffix]) => name.endsWith(suffix)) ?? [];
+    if (suffix !== undefined && places.has(name.slice(0, -suffix.length))) return true;
+  }
+  return false;
+}
+
 /** Some names for a message, and how many more there are. */
 export function listNames(names: readonly string[], most = 8): string {
   return names.slice(0, most).map(quoted).join(', ') + (names.length > most ? ` and ${names.length - most} more` : '');

@@ -8,7 +8,7 @@ import { type AdaptedModule, adapterScale, parameterName, parameterShapes } from
 import type { Adapter } from '../adapter-file.ts';
 import { type AdapterHeader, headerKey, parseAdapterHeader } from '../adapter-header.ts';
 import { findAdapter } from './adapter-source.ts';
-import { type Entry, type GroupedTensors, groupTensors, listNames } from './group-tensors.ts';
+import { type Entry, type GroupedTensors, groupTensors, hasAdapterNames, listNames } from './group-tensors.ts';
 import { inferModel, modulesOfAnyWidth } from './infer-modules.ts';
 import { nativeModule } from './native-names.ts';
 import { readDelta } from './read-delta.ts';
@@ -34,6 +34,12 @@ export interface ImportedAdapter extends Adapter {
   readonly metadata: Readonly<Record<string, string>>;
   /** The model by the shapes; `layers` is one more than the last that is named. */
   readonly base: { readonly width: number; readonly layers: number };
+}
+
+/** Whether a file's names are those of an adapter of some Sana, whole or not. */
+export function isSanaAdapter(names: Iterable<string>): boolean {
+  const all = [...names];
+  return hasAdapterNames(all, placesOf(modulesOfAnyWidth(all)));
 }
 
 /** peft's adapter_config.json as the header that diffusers makes of it. */

@@ -38,6 +38,9 @@ export async function runAttach(runDir: string, asked: 'auto' | Ui): Promise<voi
     leave: () => stop.request(),
     isOwn: false,
   });
+  // Nobody watches any more.
+  process.on('SIGHUP', () => stop.request());
+  process.stdout.on('error', () => stop.request());
   const read = followLines(path);
   let isRunning = true;
   let hasEnded = false;

@@ -16,18 +16,18 @@ export interface RunControl {
  */
 export function createRunControl(stop: StopSignals, onPause: (isPaused: boolean) => Promise<void>): RunControl {
   let wanted = { sample: false, checkpoint: false };
-  let isPaused = false;
-  let wake = (): void => undefined;
-  stop.signal.addEventListener('abort', () => wake());
+  let pause: Pause | undefined;
+  const goOn = (): void => {
+    pause?.end();
+    pause = undefined;
+  };
+  stop.signal.addEventListener('abort', goOn);
   return {
     async ask() {
-      if (isPaused && !stop.signal.aborted) {
+      if (pause) {
         await onPause(true);
-        while (isPaused && !stop.signal.aborted) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
+        // Paused again before this went on: then that is waited for too.
+        for (let current: Pause | undefined = pause; current; current = pause) await current.over;
         await onPause(false);
       }
       const answer = { stop: stop.signal.aborted, ...wanted };
@@ -38,8 +38,22 @@ export function createRunControl(stop: StopSignals, onPause: (isPaused: boolean)
       if (command === 'sample') wanted.sample = true;
       else if (command === 'checkpoint') wanted.checkpoint = true;
       else if (command === 'stop') stop.request();
-      else isPaused = command === 'pause';
-      wake();
+      else if (command === 'go-on') goOn();
+      else if (!stop.signal.aborted) pause ??= createPause();
     },
   };
+}
+
+/** A wait that somebody else ends. */
+interface Pause {
+  readonly over: Promise<void>;
+  end(): void;
+}
+
+function createPause(): Pause {
+  let end = (): void => undefined;
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return { over, end: () => end() };
 }

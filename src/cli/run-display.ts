@@ -20,27 +20,33 @@ const lastLines = 12;
  * @param every `plain`: a line every so many steps
  */
 export async function createRunDisplay(ui: Ui, every: number, controls: RunControls): Promise<RunDisplay> {
+  // A pipe or terminal that is closed takes nothing any more; the run goes on, and events.jsonl has it all.
+  for (const stream of [process.stdout, process.stderr])
+    stream.removeAllListeners('error').on('error', () => undefined);
   if (ui === 'ink') {
     const { startDashboard } = await import('../dashboard/start-dashboard.tsx');
     const dashboard = startDashboard({ controls, colors: colorDepth(process.env) });
     let isOpen = true;
-    // The terminal was closed: the run goes on, and events.jsonl has it all.
-    const end = (): void => {
+    const close = (): readonly string[] => {
+      if (!isOpen) return [];
       isOpen = false;
-      dashboard.close();
+      try {
+        return dashboard.close();
+      } catch {
+        return []; // there is no terminal any more to be given back
+      }
     };
-    process.on('SIGHUP', end);
+    process.stdin.on('error', close);
+    process.on('SIGHUP', close);
     return {
       show: (event) => dashboard.apply(event),
       say: (message) => dashboard.apply({ kind: 'log', message, time: Date.now() }),
       close() {
-        const lines = dashboard.close();
-        process.off('SIGHUP', end);
-        if (isOpen) for (const line of lines.slice(-lastLines)) process.stdout.write(`${line}\n`);
-        isOpen = false;
+        for (const line of close().slice(-lastLines)) process.stdout.write(`${line}\n`);
       },
     };
   }
+  process.on('SIGHUP', () => undefined);
   const lines = createPlainLog(every);
   return {
     show(event) {

@@ -10,7 +10,7 @@ import { trainRun } from '../run/train-run.ts';
 import { UserError } from '../errors.ts';
 import { chooseUi, type Ui } from './choose-ui.ts';
 import { createRunControl } from './run-control.ts';
-import { createRunDisplay, type RunDisplay } from './run-display.ts';
+import { createRunDisplay } from './run-display.ts';
 import { listenForStop } from './stop-signals.ts';
 import { version } from './version.ts';
 
@@ -28,25 +28,22 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     isTerminal: process.stdin.isTTY && process.stdout.isTTY,
     env: process.env,
   });
-  // The first Ctrl-C (or SIGTERM) lets the step finish; the second ends the process.
-  let display: RunDisplay | undefined;
-  const stop = listenForStop(() =>
-    display?.say('stopping: the step is finished and saved; Ctrl-C again stops at once'),
-  );
-  const control = createRunControl(stop, (isPaused) =>
-    record(timed({ kind: 'log', message: isPaused ? 'paused' : 'goes on' })),
-  );
-  display = await createRunDisplay(ui, config.log.every, {
+  const display = await createRunDisplay(ui, config.log.every, {
     sample: () => control.command('sample'),
     checkpoint: () => control.command('checkpoint'),
     pause: (on) => control.command(on ? 'pause' : 'go-on'),
     stop: () => stop.request(),
     leave() {
-      display?.close();
+      display.close();
       stop.request();
     },
     isOwn: true,
   });
+  // The first Ctrl-C (or SIGTERM) lets the step finish; the second ends the process.
+  const stop = listenForStop(() => display.say('stopping: the step is finished and saved; Ctrl-C again stops at once'));
+  const control = createRunControl(stop, (isPaused) =>
+    record(timed({ kind: 'log', message: isPaused ? 'paused' : 'goes on' })),
+  );
   const unfollow = followCommands(config.run_dir, Date.now(), control.command);
   const { show } = display;
 

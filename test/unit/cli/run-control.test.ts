@@ -18,10 +18,10 @@ describe('createRunControl', () => {
   });
 
   it.each(['go-on', 'stop'] as const)('waits while it is paused, until %s', async (command) => {
-    const onPause = vi.fn(() => Promise.resolve());
+    const onPause = vi.fn<(isPaused: boolean) => Promise<void>>(() => Promise.resolve());
     const control = createRunControl(stopSignals(), onPause);
     control.command('pause');
-    const answered = vi.fn();
+    const answered = vi.fn<(answer: object) => void>();
     const answer = control.ask().then(answered);
     await vi.waitFor(() => expect(onPause).toHaveBeenCalledWith(true));
     control.command('sample');

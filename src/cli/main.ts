@@ -56,6 +56,11 @@ const entries: readonly CommandEntry[] = [
     summary: 'what an adapter or checkpoint file holds',
     load: () => import('./commands/inspect.ts'),
   },
+  {
+    name: 'doctor',
+    summary: 'what this machine has: engines and devices, each with a measured speed',
+    load: () => import('./commands/doctor.ts'),
+  },
 ];
 
 async function createProgram(called: string | undefined): Promise<Command> {

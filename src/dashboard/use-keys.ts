@@ -103,7 +103,10 @@ export function useKeys(
   live.current.surroundings = surroundings;
   const [, redraw] = useReducer((count: number) => count + 1, 0);
   useInput((input, key) => {
-    live.current.state = afterKey(live.current.state, input, key, live.current.surroundings);
+    // Letters that were typed at once come together; named keys come alone and without one.
+    for (const letter of input === '' ? [''] : input) {
+      live.current.state = afterKey(live.current.state, letter, key, live.current.surroundings);
+    }
     redraw();
   });
   const { selection, screen } = live.current.state;

@@ -217,6 +217,13 @@ describe('Dashboard', () => {
     await vi.waitFor(() => expect(keys.leave).toHaveBeenCalledOnce());
   });
 
+  it('takes letters that are typed at once one by one', async () => {
+    const keys = controls();
+    const { press } = await start(trained(), keys);
+    await press('scqy', { shows: 'stopping' });
+    for (const key of ['sample', 'checkpoint', 'stop'] as const) expect(keys[key]).toHaveBeenCalledOnce();
+  });
+
   it('leaves the run of another process alone', async () => {
     const keys = controls(false);
     const { press } = await start(trained(), keys);

@@ -29,7 +29,7 @@ export interface CaptionStageResult {
   readonly examples: readonly Example[];
   /** Every instance picture, in the order of the examples. */
   readonly pictures: readonly CaptionedPicture[];
-  /** Pictures that lack the caption of at least one captioner. */
+  /** Pictures that have no caption at all, or that a captioner failed on. */
   readonly incomplete: number;
 }
 
@@ -138,6 +138,9 @@ export async function* captionStage(
         if (isLasting && told.get(key) !== 1) continue;
         yield { kind: 'warning', message: `${picture.example.id} has no caption by ${captioner}: ${reason}` };
       }
+      if (picture.captions.length === 0 && picture.failures.length === 0) {
+        yield { kind: 'warning', message: `${picture.example.id} has no caption by any captioner.` };
+      }
       await writeBest(picture);
       if (caption.nvlabs_files) await writeNvlabsFiles(picture.example.picture.path, picture.captions);
       yield { kind: 'stage', stage: 'captions', done: pictures.length, total, what: 'pictures' };
@@ -179,7 +182,7 @@ export async function* captionStage(
   return {
     examples: withCaptionChoice(kept, caption),
     pictures,
-    incomplete: pictures.filter(({ failures }) => failures.length > 0).length,
+    incomplete: pictures.filter(({ captions, failures }) => captions.length === 0 || failures.length > 0).length,
   };
 }
 

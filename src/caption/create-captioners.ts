@@ -5,7 +5,7 @@ import type { CaptionConfig, CaptionerConfig } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { bundledModel } from '../pipeline/model-folder.ts';
 import { bundledClip, findTransformersModel } from './bundled-models.ts';
-import { type Captioner, CaptionError, type CaptionFunction, type PictureToCaption } from './captioner.ts';
+import type { Captioner, CaptionFunction, PictureToCaption } from './captioner.ts';
 import { createNvlabsReader } from './nvlabs-files.ts';
 import { createOpenaiCaptioner } from './openai-captioner.ts';
 import type { TransformersClient } from './transformers-client.ts';
@@ -76,9 +76,8 @@ function existingSource(others: readonly string[]): Source {
     async caption({ path, existing }) {
       // Files that an earlier run wrote are not captions of one's own.
       const beside = (await read(path)).filter(({ source = '' }) => !others.includes(source));
-      const texts = [...new Set([...existing, ...beside.map(({ text }) => text)])].filter((text) => text !== '');
-      if (texts.length === 0) throw new CaptionError('It has no caption of its own.');
-      return texts;
+      // None is no failure: not every picture needs one of these.
+      return [...new Set([...existing, ...beside.map(({ text }) => text)])].filter((text) => text !== '');
     },
   };
 }

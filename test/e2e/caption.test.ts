@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { createRandom } from '../../src/random.ts';
+import { tinyRun, train } from './training.ts';
 import { completion, type MockServer, startMockServer } from '../unit/caption/mock-server.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -112,5 +113,21 @@ describe('sana-train caption', () => {
     expect(again.exitCode).toBe(1);
     expect(again.output).toMatch(/1 file/);
     expect(await linesOf(folder)).toEqual(lines);
+  }, 60_000);
+
+  it('is a stage of training where a config has captioners', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'caption-train-'));
+    const config = await tinyRun(folder, { steps: 2 });
+    const captioners = [{ type: 'existing' }, { type: 'template', template: 'a drawing of [filename]' }];
+    const set = [
+      `caption.captioners=${JSON.stringify(captioners)}`,
+      'caption.clip_model=none',
+      'caption.selection=uniform',
+      'sample.every=0',
+    ].flatMap((option) => ['--set', option]);
+    const { exitCode, stdout, stderr } = await train(config, { args: set });
+    expect(exitCode, stderr).toBe(0);
+    expect(stdout).toContain('captions: 5 of 5 pictures');
+    expect(await readFile(join(folder, 'run', 'captions.html'), 'utf8')).toContain('a drawing of');
   }, 60_000);
 });

@@ -41,14 +41,14 @@ const hints: readonly ModelHints[] = [
   {
     pattern: /Sana_600M_.*_diffusers$/,
     note: 'The model is downloaded once: 7 GB.',
-    model: ['  variant: fp16', '  transformer_dtype: int8 # the fastest on a CPU'],
+    model: ['  variant: fp16'],
     lora: [],
     train: [],
   },
   {
     pattern: /_BF16_diffusers$/,
     note: 'The model is downloaded once: 10 GB.',
-    model: ['  variant: bf16', '  transformer_dtype: int8 # the fastest on a CPU'],
+    model: ['  variant: bf16'],
     lora: [],
     train: ['  gradient_checkpointing: true # less memory, a third more time'],
   },

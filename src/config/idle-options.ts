@@ -3,14 +3,13 @@ import type { Config } from './schema.ts';
 
 /** Options that were said, and do nothing because of another. */
 export function* idleOptions(config: Config, isGiven: IsGiven): Generator<Finding> {
-  const { caption, dataset, lora, model, sample, train } = config;
+  const { caption, dataset, model, sample, train } = config;
   const rules: readonly (readonly [section: string, options: readonly string[], isIdle: boolean, reason: string])[] = [
     ['model', ['provider'], model.engine !== 'onnxruntime', 'without engine: onnxruntime'],
     ['dataset', ['unmasked_weight'], dataset.sources.every(({ mask }) => mask === null), 'without a mask'],
     ['dataset', ['keep_tags'], dataset.sources.every(({ shuffle_tags }) => !shuffle_tags), 'without shuffle_tags'],
     ['caption', ['min_score', 'write_txt', 'nvlabs_files'], caption.captioners.length === 0, 'without captioners'],
     ['caption', ['clip_thr'], caption.selection !== 'clip_score_power', 'without selection: clip_score_power'],
-    ['lora', ['lokr_factor'], lora.type !== 'lokr', 'without type: lokr'],
     ['train', ['ema_decay'], !train.use_ema, 'without use_ema: true'],
     [
       'train',

@@ -6,11 +6,11 @@ import { auto, optionDocs, positive, share } from './option.ts';
 export const loraSection = z
   .strictObject({
     type: z
-      .enum(['lora', 'dora', 'lokr', 'loha'])
+      .enum(['lora', 'dora'])
       .default('lora')
       .register(optionDocs, {
         about:
-          'The kind of adapter: `lora` (arXiv 2106.09685) loads everywhere; `dora` (2402.09353) also learns magnitudes, often better at low ranks, slower; `lokr` and `loha` are LyCORIS, small files that fewer programs load.',
+          'The kind of adapter: `lora` (arXiv 2106.09685) loads everywhere; `dora` (2402.09353) also learns magnitudes, often better at low ranks, slower.',
         otherNames: ['network_type', 'lora_type', 'peft_type', 'network_module'],
       }),
     rank: z
@@ -67,11 +67,11 @@ export const loraSection = z
       otherNames: ['lora_dropout', 'network_dropout'],
     }),
     init: z
-      .enum(['gaussian', 'kaiming', 'pissa', 'olora'])
+      .enum(['gaussian', 'kaiming'])
       .default('gaussian')
       .register(optionDocs, {
         about:
-          "How the adapter begins: `gaussian` and `kaiming` (peft's own default) change nothing at step 0; `pissa` (arXiv 2404.02948) and `olora` (2406.01775) begin with the weights' principal directions.",
+          "How the adapter begins: `gaussian`, or `kaiming`, peft's own default. Either way it changes nothing at step 0.",
         source: "diffusers' script (`init_lora_weights`)",
         otherNames: ['init_lora_weights'],
       }),
@@ -84,15 +84,6 @@ export const loraSection = z
         about: 'An adapter to go on from, made here or elsewhere: a file, a peft folder or a Hugging Face id.',
         path: 'model',
         otherNames: ['network_weights', 'lora_path', 'lora_model_name', 'init_lora'],
-      }),
-    lokr_factor: z
-      .union([auto, z.int().min(2)])
-      .default('auto')
-      .register(optionDocs, {
-        about: '`lokr` alone: how a weight is split into a Kronecker product; smaller makes a larger adapter.',
-        defaultText: '`auto`: as near to a square as there is',
-        source: 'LyCORIS (-1)',
-        otherNames: ['factor'],
       }),
   })
   .transform((lora) => ({ ...lora, alpha: lora.alpha === 'auto' ? lora.rank : lora.alpha }))

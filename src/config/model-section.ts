@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { auto, count, optionDocs } from './option.ts';
 
-/** `model`: what is trained, in which precision, and what it runs on. */
+/** `model`: what is trained and what it runs on. */
 export const modelSection = z
   .strictObject({
     path: z
@@ -26,26 +26,6 @@ export const modelSection = z
       defaultText: 'the files without a variant',
       source: 'diffusers',
     }),
-    transformer_dtype: z
-      .enum(['auto', 'fp32', 'bf16', 'fp16', 'int8', 'int4'])
-      .default('auto')
-      .register(optionDocs, {
-        about:
-          "How the frozen transformer's weights are held: `fp32` is exact, `bf16` and `fp16` halve the memory, `int8` quarters it and is the fastest on a CPU, `int4` is the smallest. Adapters, gradients and optimizer state are always fp32.",
-        usual:
-          'int8 is about twice as fast as fp32 on a CPU; fp16-trained weights may break in bf16 (diffusers #10336)',
-        defaultText: '`auto`: as the files hold them',
-        otherNames: ['mixed_precision', 'precision', 'base_model_precision', 'weight_dtype', 'quantize', 'train_dtype'],
-      }),
-    vae_dtype: z
-      .enum(['fp32', 'bf16'])
-      .default('fp32')
-      .register(optionDocs, {
-        about: 'Precision of the autoencoder (DC-AE).',
-        expects: 'fp32 or bf16; fp16 gives black pictures and NaN',
-        source: "diffusers' script: the autoencoder stays in fp32",
-        otherNames: ['vae_precision'],
-      }),
     vae_tiling: z
       .union([auto, z.boolean()])
       .default('auto')
@@ -56,17 +36,6 @@ export const modelSection = z
         defaultText: '`auto`: where a side is above 1024 pixels',
         source: 'diffusers has it off; 4096 pixels do not fit without it',
         otherNames: ['enable_vae_tiling'],
-      }),
-    text_encoder_dtype: z
-      .enum(['auto', 'fp32', 'bf16', 'fp16', 'int8', 'int4'])
-      .default('auto')
-      .register(optionDocs, {
-        about:
-          'How the weights of the text encoder (Gemma-2-2B) are held. It is freed before training: this decides the memory of the caching stage alone.',
-        usual: 'Gemma-2-2B takes 10 GB in fp32, 5 GB in bf16, 2.6 GB in int8',
-        defaultText: '`auto`: as the files hold them',
-        source: "diffusers' script has bf16",
-        otherNames: ['text_encoder_precision'],
       }),
     complex_human_instruction: z
       .union([z.enum(['auto', 'diffusers', 'nvlabs', 'none']), z.array(z.string()).min(1)])
@@ -113,6 +82,6 @@ export const modelSection = z
       }),
   })
   .register(optionDocs, {
-    about: 'The base model, its precision and what computes. `model: NAME` alone is short for `model: { path: NAME }`.',
+    about: 'The base model and what computes. `model: NAME` alone is short for `model: { path: NAME }`.',
     shorthand: 'path',
   });

@@ -83,8 +83,8 @@ export function timestepOptions(train: TrainConfig, modelFlowShift: number): Tim
   };
 }
 
-/** `lora` as adaptedModules takes it; of the kinds that are LoRA's. */
-export function adapterOptions(lora: LoraConfig & { readonly type: AdapterConfig['type'] }): AdapterConfig {
+/** `lora` as adaptedModules takes it. */
+export function adapterOptions(lora: LoraConfig): AdapterConfig {
   return {
     type: lora.type,
     rank: lora.rank,

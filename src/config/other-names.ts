@@ -1,8 +1,11 @@
 import { alternatives, configNode, type Path, pathText, type SchemaNode } from './schema-node.ts';
 
+const asInFiles =
+  'weights are kept as their files hold them and computed with in float32; model.variant chooses the files';
+
 /** Options of other trainers that have no counterpart here, with the reason, as the end of a sentence. */
 const withoutCounterpart: Readonly<Record<string, string>> = {
-  allow_tf32: 'products on the CPU are exact; choose model.transformer_dtype for speed',
+  allow_tf32: 'products on the CPU are exact',
   cache_latents: 'latents are always cached; dataset.cache_dir says where',
   cache_latents_to_disk: 'latents are always cached on disk; dataset.cache_dir says where',
   cache_text_encoder_outputs: 'text embeddings are always cached; dataset.cache_dir says where',
@@ -17,6 +20,17 @@ const withoutCounterpart: Readonly<Record<string, string>> = {
   offload: 'the text encoder and the autoencoder are always freed before training',
   scale_lr: 'train.learning_rate is used as it is',
   train_text_encoder: "Sana's text encoder is never trained",
+  mixed_precision: asInFiles,
+  precision: asInFiles,
+  base_model_precision: asInFiles,
+  weight_dtype: asInFiles,
+  quantize: asInFiles,
+  train_dtype: asInFiles,
+  transformer_dtype: asInFiles,
+  text_encoder_dtype: asInFiles,
+  text_encoder_precision: asInFiles,
+  vae_dtype: asInFiles,
+  vae_precision: asInFiles,
   use_8bit_adam: 'adapters are small; train.optimizer: adafactor or came takes less memory',
 };
 

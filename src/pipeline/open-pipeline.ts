@@ -7,7 +7,7 @@ import { errorCode, fileError } from '../io/file-error.ts';
 import { isRecord, quoted, readJsonObject } from '../io/json.ts';
 import { parsePythonJson } from '../io/python-json.ts';
 import { parseDcAeConfig, type DcAeConfig } from '../models/dc-ae-config.ts';
-import { loadDcAe, type DcAe } from '../models/dc-ae.ts';
+import { type DcAe, type DcAeOptions, loadDcAe } from '../models/dc-ae.ts';
 import type { PromptEncoder } from '../models/encode-prompts.ts';
 import { loadGemma2 } from '../models/gemma2.ts';
 import { loadSanaTransformer, type SanaTransformer } from '../models/load-sana-transformer.ts';
@@ -28,6 +28,8 @@ export interface SanaPipeline {
   readonly defaultSize: number;
   /** What height and width of every picture are multiples of, in pixels. */
   readonly sizeMultiple: number;
+  /** How the autoencoder goes about large pictures. */
+  readonly vaeOptions: DcAeOptions;
   readonly loadTransformer: () => Promise<SanaTransformer>;
   readonly loadVae: () => Promise<DcAe>;
   readonly loadPromptEncoder: () => Promise<PromptEncoder>;
@@ -37,6 +39,8 @@ export interface SanaPipeline {
 export interface OpenPipelineOptions {
   /** Weights of this variant where there are any, such as 'fp16': see openCheckpoint. */
   readonly variant?: string;
+  /** How the autoencoder goes about large pictures. @default createDcAe's own */
+  readonly vaeOptions?: DcAeOptions;
 }
 
 /** The parts by their folders' names, which are fixed: nothing that model_index.json says becomes a path. */
@@ -79,6 +83,7 @@ export async function openPipeline(folder: string, options: OpenPipelineOptions 
     scheduler,
     defaultSize: transformerConfig.sample_size * vaeConfig.spatialCompression,
     sizeMultiple: transformerConfig.patch_size * vaeConfig.spatialCompression,
+    vaeOptions: options.vaeOptions ?? {},
     loadTransformer: once(() => loadSanaTransformer(join(folder, 'transformer'), options)),
     loadVae: once(() => loadDcAe(join(folder, 'vae'), options)),
     loadPromptEncoder: once(async () => {

@@ -90,7 +90,7 @@ export async function* samplePipeline(options: SamplePipelineOptions): AsyncGene
 
   const encoded = await encodeRequests(options, requests);
   const latents = await denoiseRequests();
-  const vae = createDcAe(engine, await pipeline.loadVae());
+  const vae = createDcAe(engine, await pipeline.loadVae(), pipeline.vaeOptions);
   try {
     for (const [index, request] of requests.entries()) {
       signal?.throwIfAborted();

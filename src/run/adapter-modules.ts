@@ -1,23 +1,15 @@
 import { adapterOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
-import { UserError } from '../errors.ts';
 import { type AdaptedModules, adaptedModules } from '../lora/adapter-config.ts';
 import { startFrom, type StartingAdapter } from '../lora/start-from.ts';
 import { sanaModules, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
 
 /**
  * The layers that a config adapts.
- * @throws UserError for a kind of adapter that cannot be trained yet, and for layers that the model does not have
+ * @throws UserError for layers that the model does not have
  */
 export function adapterModules({ lora }: Pick<Config, 'lora'>, transformer: SanaTransformerConfig): AdaptedModules {
-  const { type, init } = lora;
-  if (type !== 'lora' && type !== 'dora') {
-    throw new UserError(`lora.type is ${type}, which cannot be trained yet; use lora or dora.`);
-  }
-  if (init !== 'gaussian' && init !== 'kaiming') {
-    throw new UserError(`lora.init is ${init}, which cannot be done yet; use gaussian or kaiming.`);
-  }
-  return adaptedModules(sanaModules(transformer), adapterOptions({ ...lora, type }));
+  return adaptedModules(sanaModules(transformer), adapterOptions(lora));
 }
 
 /** The adapter that a config goes on from (lora.init_from), whose layers, ranks and scales count then. */

@@ -5,9 +5,9 @@ import type { DatasetOptions } from '../../datasets/dataset-options.ts';
 import { loadDatasets, type ScanProgress } from '../../datasets/load-datasets.ts';
 import type { DatasetReport } from '../../datasets/report.ts';
 import { isPictureName } from '../../datasets/scan-picture.ts';
+import { withCaptionChoice } from '../caption/caption-stage.ts';
 import { classDatasetOptions, datasetOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
-import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
@@ -15,9 +15,9 @@ import { innerWidth } from '../models/sana-transformer-config.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { loadTokenizer } from '../text/tokenizer.ts';
 import { adapterModules } from './adapter-modules.ts';
+import { createEngine, engineSpeed } from './create-engine.ts';
 import { estimateRun, type RunEstimate, transformerSize } from './estimate.ts';
 import { instruction } from './instruction.ts';
-import { measureSpeed } from './measure-speed.ts';
 import { checkWritable, judge, type Machine, thisMachine } from './preflight.ts';
 import { checkpointToResume } from './resume-point.ts';
 import { lockRun } from './run-lock.ts';
@@ -82,7 +82,8 @@ export async function checkRun(config: Config, options: CheckRunOptions = {}): P
   const folders = { cache: config.dataset.cache_dir ?? join(config.run_dir, 'cache'), run: config.run_dir };
   await attempt(() => checkWritable(Object.values(folders)));
   const resumed = await attempt(async () => {
-    if (await stat(config.run_dir).catch(() => undefined)) await (await lockRun(config.run_dir)).release();
+    if ((await stat(config.run_dir).catch(() => undefined))?.isDirectory())
+      await (await lockRun(config.run_dir)).release();
     return await checkpointToResume(config, options.resume ?? config.train.resume_from_checkpoint);
   });
   const step = resumed?.step ?? 0;
@@ -103,7 +104,16 @@ export async function checkRun(config: Config, options: CheckRunOptions = {}): P
       ...(onScan && { onProgress: onScan }),
     });
   });
-  const plan = pipeline && loaded && (await attempt(() => planRun(config, pipeline, loaded.examples)));
+  const { captioners } = config.caption;
+  if (captioners.length > 0) {
+    warnings.push(
+      `Captions by ${captioners.length === 1 ? 'the captioner' : `the ${captioners.length} captioners`} are made when the run starts, or by sana-train caption; those that are here now were looked at.`,
+    );
+  }
+  const plan =
+    pipeline &&
+    loaded &&
+    (await attempt(() => planRun(config, pipeline, withCaptionChoice(loaded.examples, config.caption))));
   const gigaflops = await attempt(async () => await speedOf(config));
 
   let captions: CaptionSizes | undefined;
@@ -213,15 +223,10 @@ async function classFolders({
 }
 
 /** The speed of the engine that the config names. */
-async function speedOf({ model: { provider, threads } }: Config): Promise<number> {
-  const engine = createOnnxruntimeEngine({ provider, ...(threads !== 'auto' && { threads }) });
+async function speedOf({ model }: Config): Promise<number> {
+  const engine = createEngine(model);
   try {
-    return (await measureSpeed(engine, 3)).gigaflops;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(
-      `model.provider is ${provider}, which does not work on this machine (${reason}); use cpu, or look what sana-train doctor finds.`,
-    );
+    return await engineSpeed(engine, model);
   } finally {
     await engine.close();
   }

@@ -138,10 +138,17 @@ function tokensOf({ transformer, vae }: ModelSize, pixels: number): number {
   return pixels / (vae.spatialCompression * transformer.patch_size) ** 2;
 }
 
-function sampleFlops(model: ModelSize, { width, height, steps, guided }: SampleSize): number {
+/** How often the transformer runs for a picture: twice a step with guidance. */
+function passesOf({ steps, guided }: SampleSize): number {
+  return steps * (guided ? 2 : 1);
+}
+
+function sampleFlops(model: ModelSize, sample: SampleSize): number {
+  const { width, height } = sample;
   const { image } = transformerParameters(model.transformer);
-  const passes = steps * (guided ? 2 : 1);
-  return 2 * image * tokensOf(model, width * height) * passes + autoencoderFlops(model.vae.decoder, width * height);
+  return (
+    2 * image * tokensOf(model, width * height) * passesOf(sample) + autoencoderFlops(model.vae.decoder, width * height)
+  );
 }
 
 /** Pixels that the autoencoder has before it at a time; larger pictures are tiled. */
@@ -181,7 +188,10 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
   const sample = 2 * image * meanTokens * passes + 4 * text * run.textTokens;
   const step = stepSeconds + (sample * run.batchSize * run.accumulation) / (speed * share);
   const secondsOf = (pictures: readonly SampleSize[]): number =>
-    pictures.map((picture) => sampleFlops(model, picture)).reduce((sum, flops) => sum + flops, 0) / (speed * share);
+    pictures.reduce(
+      (sum, picture) => sum + passesOf(picture) * stepSeconds + sampleFlops(model, picture) / (speed * share),
+      0,
+    );
 
   return {
     memory: {

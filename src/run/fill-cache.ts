@@ -3,10 +3,12 @@ import { latentKey, textKey } from '../../datasets/cache-keys.ts';
 import { loadExamples } from '../../datasets/load-example.ts';
 import type { Sample } from '../../datasets/sample.ts';
 import type { Engine } from '../engine/engine.ts';
+import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
-import { float32, type Tensor } from '../graph/tensor.ts';
-import { createDcAe, type DcAe } from '../models/dc-ae.ts';
+import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { createDcAe, type DcAe, type DcAeOptions } from '../models/dc-ae.ts';
 import { type Prompt, type PromptEncoder, streamEncodedPrompts } from '../models/encode-prompts.ts';
+import type { SanaPipeline } from '../pipeline/open-pipeline.ts';
 
 /** What of the models decides a cache entry. */
 export interface CacheModels {
@@ -96,8 +98,16 @@ export async function* cacheLatents(
     cache,
     models,
     loadVae,
+    vaeOptions = {},
     signal,
-  }: { engine: Engine; cache: Cache; models: CacheModels; loadVae: () => Promise<DcAe>; signal?: AbortSignal },
+  }: {
+    engine: Engine;
+    cache: Cache;
+    models: CacheModels;
+    loadVae: () => Promise<DcAe>;
+    vaeOptions?: DcAeOptions;
+    signal?: AbortSignal;
+  },
 ): AsyncGenerator<TrainEvent> {
   const missing = new Map<string, Sample>();
   for (const sample of samples) {
@@ -106,7 +116,7 @@ export async function* cacheLatents(
   }
   if (missing.size === 0) return;
   const what = missing.size === 1 ? 'picture' : 'pictures';
-  const vae = createDcAe(engine, await loadVae());
+  const vae = createDcAe(engine, await loadVae(), vaeOptions);
   try {
     yield { kind: 'stage', stage: 'cache', done: 0, total: missing.size, what };
     let done = 0;
@@ -123,19 +133,64 @@ export async function* cacheLatents(
   }
 }
 
-/** A prompt's embeddings [T, D] from the cache. */
+/** Makes anew what the cache held when the run began and does not give now. */
+export interface CacheRepair {
+  prompt(prompt: Exclude<Prompt, string>): Promise<void>;
+  latents(sample: Sample): Promise<void>;
+}
+
+/** Repairs with the models that filled the cache, which are opened again for it; seldom, so that it may be slow. */
+export function createCacheRepair(
+  stage: { readonly engine: Engine; readonly cache: Cache; readonly models: CacheModels },
+  { loadPromptEncoder, loadVae, vaeOptions }: Pick<SanaPipeline, 'loadPromptEncoder' | 'loadVae' | 'vaeOptions'>,
+): CacheRepair {
+  async function end(events: AsyncIterable<TrainEvent>): Promise<void> {
+    for await (const _ of events);
+  }
+  return {
+    prompt: (prompt) => end(cachePrompts([prompt], { ...stage, loadEncoder: loadPromptEncoder })),
+    latents: (sample) => end(cacheLatents([sample], { ...stage, loadVae, vaeOptions })),
+  };
+}
+
+/** A prompt's embeddings [T, D] from the cache, made anew where they are gone or damaged. */
 export async function cachedPrompt(
   cache: Cache,
   prompt: Exclude<Prompt, string>,
   models: CacheModels,
+  repair: CacheRepair,
 ): Promise<ReturnType<typeof float32>> {
-  const embeds = (await cache.get(promptKeyOf(prompt, models)))?.get('prompt_embeds');
-  if (!embeds || !(embeds.data instanceof Float32Array))
-    throw new CacheMiss(`the embeddings of "${prompt.prompt.slice(0, 80)}"`);
-  return float32(embeds.shape, embeds.data);
+  const key = promptKeyOf(prompt, models);
+  let entry = await cache.get(key);
+  if (!entry) {
+    await repair.prompt(prompt);
+    entry = await cache.get(key);
+  }
+  const embeds = entry?.get('prompt_embeds');
+  if (!embeds) throw lostEntry(cache, `embeddings of "${prompt.prompt.slice(0, 80)}"`);
+  return float32(embeds.shape, toFloat32(embeds));
 }
 
-/** Something that the cache held when the run began is gone or was damaged. */
-export class CacheMiss extends Error {
-  override readonly name = 'CacheMiss';
+/** A sample's latents [C, H, W] and mask [1, H, W] from the cache, made anew where they are gone or damaged. */
+export async function cachedSample(
+  cache: Cache,
+  sample: Sample,
+  models: CacheModels,
+  repair: CacheRepair,
+): Promise<{ readonly latents: Tensor; readonly mask: Tensor | undefined }> {
+  const key = latentKeyOf(sample, models);
+  let entry = await cache.get(key);
+  if (!entry) {
+    await repair.latents(sample);
+    entry = await cache.get(key);
+  }
+  const latents = entry?.get('latents');
+  if (!latents) throw lostEntry(cache, `latents of ${sample.example.id}`);
+  return { latents, mask: entry?.get('mask') };
+}
+
+function lostEntry({ folder }: Cache, what: string): UserError {
+  return new UserError(
+    `The cache ${folder} does not give back the ${what} that were written a moment ago; check the disk, or choose another dataset.cache_dir.`,
+  );
 }

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 
-import { modelFilesKey } from '../../datasets/cache-keys.ts';
+import { keyOf, modelFilesKey } from '../../datasets/cache-keys.ts';
+import type { ModelConfig } from '../config/schema.ts';
+import type { DcAeOptions } from '../models/dc-ae.ts';
 import type { SanaPipeline } from '../pipeline/open-pipeline.ts';
+
+/** `model.vae_tiling` as createDcAe takes it: always in tiles what is larger than one, or never. */
+export function vaeOptions({ vae_tiling: tiling }: Pick<ModelConfig, 'vae_tiling'>): DcAeOptions {
+  return tiling === 'auto' ? {} : { maxPixels: tiling ? 0 : Number.POSITIVE_INFINITY };
+}
 
 /** Keys of the pipeline's parts by the contents of their files. */
 export async function pipelineKey(
@@ -19,9 +26,13 @@ export async function pipelineKey(
   ];
   const config = (part: string): string =>
     join(pipeline.folder, part, part === 'tokenizer' ? 'tokenizer.json' : 'config.json');
+  const vaeKey = await modelFilesKey([config('vae'), ...filesOf(vae.weights)]);
   return {
     transformer: await modelFilesKey([config('transformer'), ...filesOf(transformer.weights)]),
-    vae: await modelFilesKey([config('vae'), ...filesOf(vae.weights)]),
+    vae:
+      Object.keys(pipeline.vaeOptions).length === 0
+        ? vaeKey
+        : keyOf({ vae: vaeKey, options: String(pipeline.vaeOptions.maxPixels) }),
     text: await modelFilesKey([config('text_encoder'), config('tokenizer'), ...filesOf(textEncoder.weights)]),
   };
 }

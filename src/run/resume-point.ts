@@ -2,19 +2,25 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { loadConfig } from '../config/load-config.ts';
-import { changesOnResume } from '../config/resolved-config.ts';
+import { changesOnResume, type OptionChange } from '../config/resolved-config.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { listCheckpoints } from './checkpoint.ts';
+
+/** Where a run goes on from. */
+export interface ResumePoint {
+  readonly step: number;
+  /** The checkpoint's folder. */
+  readonly path: string;
+  /** What of the config is another than before, and may be. */
+  readonly changes: readonly OptionChange[];
+}
 
 /**
  * Where to go on from: what --resume or the config says, after a look at how the config has changed since.
  * @throws UserError when the run was begun with a config that differs in more than may change
  */
-export async function checkpointToResume(
-  config: Config,
-  resume: string,
-): Promise<{ readonly step: number; readonly path: string } | undefined> {
+export async function checkpointToResume(config: Config, resume: string): Promise<ResumePoint | undefined> {
   const runDir = config.run_dir;
   const checkpoints = await listCheckpoints(runDir);
   const newest = checkpoints.at(-1);
@@ -35,15 +41,20 @@ export async function checkpointToResume(
     from = { step, path: resume };
   }
   const resolved = join(runDir, 'config.yaml');
-  if (!from || !(await readdir(runDir)).includes('config.yaml')) return from;
-  const { refused } = changesOnResume((await loadConfig(resolved, { checkFiles: false })).config, config);
+  if (!from) return undefined;
+  const names: readonly string[] = await readdir(runDir).catch(() => []);
+  if (!names.includes('config.yaml')) return { ...from, changes: [] };
+  const { refused, allowed } = changesOnResume((await loadConfig(resolved, { checkFiles: false })).config, config);
   if (refused.length > 0) {
-    const listed = refused.map(
-      ({ option, from: before, to }) => `${option} was ${JSON.stringify(before)} and is ${JSON.stringify(to)}`,
-    );
+    const listed = refused.map(describeChange);
     throw new UserError(
       `${runDir} holds a run with another config: ${listed.join('; ')}. Put it back, choose another run_dir, or delete the folder.`,
     );
   }
-  return from;
+  return { ...from, changes: allowed };
+}
+
+/** A changed option as part of a sentence. */
+export function describeChange({ option, from, to }: OptionChange): string {
+  return `${option} was ${JSON.stringify(from)} and is ${JSON.stringify(to)}`;
 }

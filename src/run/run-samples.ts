@@ -19,7 +19,7 @@ import type { SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { writePicture } from '../pipeline/picture-file.ts';
 import { type CompleteRequest, completeRequest, latentShape } from '../pipeline/picture-request.ts';
 import { settingsTexts } from '../pipeline/settings-text.ts';
-import { cachedPrompt, type CacheModels, promptOf } from './fill-cache.ts';
+import { cachedPrompt, type CacheModels, type CacheRepair, promptOf } from './fill-cache.ts';
 
 /** A picture that the run makes again and again. */
 export type RunSample = CompleteRequest;
@@ -74,6 +74,7 @@ export interface RunSampler {
   readonly pipeline: SanaPipeline;
   readonly cache: Cache;
   readonly models: CacheModels;
+  readonly repair: CacheRepair;
   readonly chiName: string | null;
   readonly config: SampleConfig;
   readonly samples: readonly RunSample[];
@@ -95,10 +96,10 @@ export async function* makeSamples(
   parameters: Params,
   signal?: AbortSignal,
 ): AsyncGenerator<TrainEvent> {
-  const { runDir, engine, pipeline, cache, models, config, samples } = sampler;
+  const { runDir, engine, pipeline, cache, models, repair, config, samples } = sampler;
   const transformer = await pipeline.loadTransformer();
   const predictor = await createPredictor(engine, transformer, [modules]);
-  const vae = createDcAe(engine, await pipeline.loadVae());
+  const vae = createDcAe(engine, await pipeline.loadVae(), pipeline.vaeOptions);
   try {
     for (const [index, request] of samples.entries()) {
       signal?.throwIfAborted();
@@ -118,9 +119,9 @@ export async function* makeSamples(
         adapters: [parameters],
         config: pipeline.transformerConfig,
         solver,
-        prompt: { promptEmbeds: await cachedPrompt(cache, promptOf(request.prompt, false, models), models) },
+        prompt: { promptEmbeds: await cachedPrompt(cache, promptOf(request.prompt, false, models), models, repair) },
         negativePrompt: {
-          promptEmbeds: await cachedPrompt(cache, promptOf(request.negativePrompt, true, models), models),
+          promptEmbeds: await cachedPrompt(cache, promptOf(request.negativePrompt, true, models), models, repair),
         },
         latents: initialNoise(request.seed, latentShape(pipeline, request)),
         guidanceScale: request.guidanceScale,

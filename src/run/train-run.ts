@@ -17,7 +17,7 @@ import {
 import { captionStage } from '../caption/caption-stage.ts';
 import { formatConfig } from '../config/resolved-config.ts';
 import type { Config, SourceConfig } from '../config/schema.ts';
-import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
+import type { Engine } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
 import { defaultFlowShift } from '../flow/default-flow-shift.ts';
@@ -33,16 +33,16 @@ import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { createRandom } from '../random.ts';
 import { adapterModules, startingAdapter } from './adapter-modules.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { createEngine, engineSpeed } from './create-engine.ts';
 import { estimateRun } from './estimate.ts';
-import { measureSpeed } from './measure-speed.ts';
 import { checkWritable, preflight } from './preflight.ts';
 import { modelSize, runSize } from './run-size.ts';
 import { makeClassPictures } from './class-pictures.ts';
 import { exportRun } from './export-run.ts';
-import { cacheLatents, cachePrompts, type CacheModels } from './fill-cache.ts';
+import { cacheLatents, cachePrompts, type CacheModels, createCacheRepair } from './fill-cache.ts';
 import { instruction } from './instruction.ts';
-import { pipelineKey } from './pipeline-key.ts';
-import { checkpointToResume } from './resume-point.ts';
+import { pipelineKey, vaeOptions } from './pipeline-key.ts';
+import { checkpointToResume, describeChange } from './resume-point.ts';
 import { lockRun } from './run-lock.ts';
 import { planRun, plannedPrompts, plannedSamples } from './run-plan.ts';
 import { makeSamples, type RunSampler, writeGrids } from './run-samples.ts';
@@ -72,21 +72,31 @@ export interface TrainRunOptions {
  * @throws UserError for everything that the user can mend
  */
 export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainEvent> {
+  // What the cache has to say comes between events.
+  const notices: string[] = [];
+  for await (const event of runStages(options, notices)) {
+    for (const message of notices.splice(0)) yield { kind: 'warning', message };
+    yield event;
+  }
+}
+
+async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGenerator<TrainEvent> {
   const { config, name, version, signal } = options;
   const runDir = config.run_dir;
   await checkWritable([runDir, ...(config.dataset.cache_dir === null ? [] : [config.dataset.cache_dir])]);
   await mkdir(runDir, { recursive: true });
   const lock = await lockRun(runDir);
-  const { threads, provider } = config.model;
-  const engine = createOnnxruntimeEngine({ provider, ...(threads !== 'auto' && { threads }) });
+  let opened: Engine | undefined;
   try {
+    const engine = (opened = createEngine(config.model));
+    const gigaflops = await engineSpeed(engine, config.model);
     const resumeFrom = await checkpointToResume(config, options.resume);
     await writeText(join(runDir, 'config.yaml'), formatConfig(config));
     const resolved = yield* streamModel(config.model, signal ? { signal } : {});
-    const pipeline = await openPipeline(
-      resolved.folder,
-      config.model.variant === null ? {} : { variant: config.model.variant },
-    );
+    const pipeline = await openPipeline(resolved.folder, {
+      ...(config.model.variant !== null && { variant: config.model.variant }),
+      vaeOptions: vaeOptions(config.model),
+    });
     if (pipeline.transformerConfig.guidance_embeds) {
       throw new UserError(
         `${config.model.path} is a distilled model with guidance embeddings (Sana-Sprint), which LoRA training would undo; train on the Sana it was made from.`,
@@ -103,7 +113,9 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     const resolution = pipeline.defaultSize;
 
     // Pictures, class pictures first where the config wants the prior kept.
-    const cache = await openCache(config.dataset.cache_dir ?? join(runDir, 'cache'));
+    const cache = await openCache(config.dataset.cache_dir ?? join(runDir, 'cache'), {
+      onNotice: (notice) => notices.push(notice),
+    });
     const modelKey = await pipelineKey(pipeline);
     const classFolder = (source: SourceConfig): string =>
       source.class_data_dir ??
@@ -153,13 +165,17 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       maxSequenceLength,
       cached: { cache, models },
     });
-    const { gigaflops } = await measureSpeed(engine, 3);
     yield* preflight(estimateRun(size, gigaflops), size.steps, { cache: cache.folder, run: runDir });
 
     // Latents and texts of all that is left, then the encoders are let go.
     const stage = { engine, cache, models, ...(signal && { signal }) };
     yield* cachePrompts(plannedPrompts(plan, state0, models), { ...stage, loadEncoder: pipeline.loadPromptEncoder });
-    yield* cacheLatents(plannedSamples(plan, state0), { ...stage, loadVae: pipeline.loadVae });
+    yield* cacheLatents(plannedSamples(plan, state0), {
+      ...stage,
+      loadVae: pipeline.loadVae,
+      vaeOptions: pipeline.vaeOptions,
+    });
+    const repair = createCacheRepair(stage, pipeline);
 
     // The adapter, new or as a checkpoint left it.
     const model = await pipeline.loadTransformer();
@@ -173,16 +189,13 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     if (resumeFrom) {
       state = await loadCheckpoint(resumeFrom.path, { modules, optimizer, settings });
       yield { kind: 'log', message: `goes on from ${resumeFrom.path}` };
+      for (const change of resumeFrom.changes)
+        yield { kind: 'log', message: `from here on: ${describeChange(change)}` };
     } else {
       const { init } = config.lora;
       const parameters =
         start?.parameters ??
-        (await createAdapter(
-          modules,
-          model.weights,
-          createRandom(train.seed).fork('adapter'),
-          init === 'kaiming' ? 'kaiming' : 'gaussian',
-        ));
+        (await createAdapter(modules, model.weights, createRandom(train.seed).fork('adapter'), init));
       state = initialState(parameters, optimizer, { average: train.use_ema });
     }
     const shown = (): TrainState['parameters'] => state.average ?? state.parameters;
@@ -196,6 +209,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     const maker: BatchMaker = {
       cache,
       models,
+      repair,
       scalingFactor: pipeline.vaeConfig.scalingFactor,
       unmaskedWeight: (dataset) => unmasked.get(dataset) ?? 0,
     };
@@ -216,6 +230,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
       pipeline,
       cache,
       models,
+      repair,
       chiName,
       config: config.sample,
       samples,
@@ -298,7 +313,7 @@ export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainE
     if (steps.length > 0) await writeGrids(runDir, samples, steps);
     yield { kind: 'end', reason: 'done', step: state.step, message: join(runDir, 'adapter') };
   } finally {
-    await engine.close();
+    await opened?.close();
     await lock.release();
   }
 }

@@ -2,19 +2,19 @@ import type { Cache } from '../../datasets/cache.ts';
 import type { Batch } from '../../datasets/plan-epoch.ts';
 import type { Sample } from '../../datasets/sample.ts';
 import type { NamedBatch } from '../../trainers/lora.ts';
-import { UserError } from '../errors.ts';
 import { lossWeight } from '../flow/objective.ts';
 import type { createTimestepSampler, TimestepSampling } from '../flow/timestep-sampling.ts';
 import { elementCount, float32, toFloat32 } from '../graph/tensor.ts';
 import { padPromptEmbeds } from '../models/encode-prompts.ts';
 import { stackTensors } from '../models/sana-feeds.ts';
 import type { Random } from '../random.ts';
-import { cachedPrompt, type CacheModels, latentKeyOf, promptOf } from './fill-cache.ts';
+import { cachedPrompt, cachedSample, type CacheModels, type CacheRepair, promptOf } from './fill-cache.ts';
 
 /** What batches are made with. */
 export interface BatchMaker {
   readonly cache: Cache;
   readonly models: CacheModels;
+  readonly repair: CacheRepair;
   readonly scalingFactor: number;
   /** What pixels outside a mask count, by data set. */
   readonly unmaskedWeight: (dataset: string) => number;
@@ -24,16 +24,9 @@ type Latents = ReturnType<typeof float32>;
 
 async function cachedLatents(
   sample: Sample,
-  { cache, models, scalingFactor }: BatchMaker,
+  { cache, models, repair, scalingFactor }: BatchMaker,
 ): Promise<{ latents: Latents; mask?: Latents }> {
-  const entry = await cache.get(latentKeyOf(sample, models));
-  const latents = entry?.get('latents');
-  if (!latents) {
-    throw new UserError(
-      `The cached latents of ${sample.example.id} are gone or damaged; start the same command again, which makes them anew.`,
-    );
-  }
-  const mask = entry?.get('mask');
+  const { latents, mask } = await cachedSample(cache, sample, models, repair);
   return {
     latents: float32(
       [1, ...latents.shape],
@@ -51,7 +44,7 @@ async function loadSamples(
   const loaded = await Promise.all(samples.map((sample) => cachedLatents(sample, maker)));
   const prompts = await Promise.all(
     samples.map(async ({ text, dropped }) => ({
-      promptEmbeds: await cachedPrompt(maker.cache, promptOf(text, dropped, maker.models), maker.models),
+      promptEmbeds: await cachedPrompt(maker.cache, promptOf(text, dropped, maker.models), maker.models, maker.repair),
     })),
   );
   const { promptEmbeds, promptAttentionMask } = padPromptEmbeds(prompts);

@@ -27,10 +27,15 @@ function open(args: readonly string[], env?: Readonly<Record<string, string>>): 
   return terminal;
 }
 
-const train = (steps: number): readonly string[] => [
-  ...[config, '--set', `run_dir=${runDir}`, '--set', 'sample.every=0'],
-  ...['--set', `train.max_train_steps=${steps}`, '--set', 'train.checkpointing_steps=0'],
-];
+const train = (steps: number): readonly string[] => {
+  const settings = [
+    `run_dir=${runDir}`,
+    'sample.every=0',
+    'train.checkpointing_steps=0',
+    `train.max_train_steps=${steps}`,
+  ];
+  return [config, ...settings.flatMap((setting) => ['--set', setting])];
+};
 
 describe.skipIf(!hasTmux)('the dashboard in a terminal', () => {
   it('shows a run, answers keys, follows the size, and stops it saved', async () => {
@@ -68,6 +73,7 @@ describe.skipIf(!hasTmux)('the dashboard in a terminal', () => {
     await attached.shows('stopped at step');
     attached.press('q');
     await attached.shows('EXIT 0');
+    expect(attached.screen()).toContain('stopped at step');
   });
 
   it('may lose its terminal: the run goes on to its end', async () => {

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Browser, chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { runCommand } from './run-command.ts';
+import { tinyRun, train } from './training.ts';
+
+const executablePath = [
+  process.env['CHROMIUM'] ?? '',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+].find((path) => path !== '' && existsSync(path));
+
+describe.skipIf(executablePath === undefined)('the report in a browser', () => {
+  let folder = '';
+  let browser: Browser;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'report-'));
+    const config = await tinyRun(folder, { steps: 8 });
+    await train(config, { runDir: join(folder, 'one') });
+    await train(config, { runDir: join(folder, 'two'), args: ['--set', 'lora.rank=4'] });
+    await runCommand(['report', join(folder, 'one'), join(folder, 'two')]);
+    browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] });
+  }, 60_000);
+  afterAll(async () => {
+    await browser?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it.each([
+    ['report.html', 1280, 'light'],
+    ['report.html', 390, 'dark'],
+    ['comparison.html', 1280, 'dark'],
+    ['comparison.html', 390, 'light'],
+  ] as const)('%s at %d pixels, %s', async (name, width, colorScheme) => {
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+    const page = await context.newPage();
+    const requests: string[] = [];
+    const errors: string[] = [];
+    page.on('request', (request) => requests.push(request.url()));
+    page.on('pageerror', (error) => errors.push(error.message));
+    await page.goto(pathToFileURL(join(folder, 'one', name)).href);
+
+    // A click in the middle of the first prompt's slider: steps 0, 4 and 8.
+    const slider = page.locator('[data-steps]').first();
+    const shown = page.locator('.prompt').first().locator('img:visible');
+    const steps = async (): Promise<readonly (string | null)[]> =>
+      Promise.all((await shown.all()).map((picture) => picture.getAttribute('data-step')));
+    const runs = name === 'report.html' ? 1 : 2;
+    expect(await steps()).toEqual(Array.from({ length: runs }, () => '8'));
+    await slider.click();
+    expect(await steps()).toEqual(Array.from({ length: runs }, () => '4'));
+    expect(await slider.getAttribute('aria-valuetext')).toBe('step 4');
+    await page.keyboard.press('ArrowLeft');
+    expect(await steps()).toEqual(Array.from({ length: runs }, () => '0'));
+    expect(await shown.first().getAttribute('alt')).toContain('a photo of sks dog');
+
+    // The pointer over the loss curve reads its values.
+    await page
+      .locator('.plot svg')
+      .first()
+      .hover({ position: { x: 1, y: 20 } });
+    expect(await page.locator('.legend').first().innerText()).toMatch(/smoothed \d/);
+    expect(await page.locator('.reader .value').first().innerText()).toBe('1');
+
+    // Nothing sticks out, nothing is fetched, and everybody can use it.
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
+    expect(requests.filter((url) => !url.startsWith('file:') && !url.startsWith('data:'))).toEqual([]);
+    expect(errors).toEqual([]);
+    await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+    const violations = await page.evaluate(
+      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes[0].html]))',
+    );
+    expect(violations).toEqual([]);
+    await context.close();
+  });
+});

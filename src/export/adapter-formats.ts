@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts';
-import { float32, type Tensor } from '../graph/tensor.ts';
+import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { parameterName, parameterShapes } from '../lora/adapter-config.ts';
 import type { Adapter } from '../lora/adapter-file.ts';
 import { nativeModule } from '../lora/formats/native-names.ts';
@@ -27,15 +27,31 @@ export function foldAlpha(adapter: Adapter): ReturnType<typeof adapterOf> {
  * The same adapter with A and B of like size, by powers of two, which lose nothing: an fp16 number below 6e-5 has fewer
  * digits, and after a short training all of B may be.
  */
-export function balanced(adapter: Adapter): ReturnType<typeof adapterOf> {
+export function balanced({ modules, tensors }: Adapter): Adapter {
   const largest = (values: Float32Array): number => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const deltas = [...adapter.modules.keys()].map((name) => {
-    const delta = moduleDelta(adapter, name);
-    const ratio = Math.sqrt(largest(delta.a) / largest(delta.b));
+  const changed = new Map(tensors);
+  for (const name of modules.keys()) {
+    const [nameA, nameB] = [parameterName(name, 'lora_A'), parameterName(name, 'lora_B')];
+    const [a, b] = [tensors.get(nameA), tensors.get(nameB)];
+    if (!a || !b) continue;
+    const ratio = Math.sqrt(largest(toFloat32(a)) / largest(toFloat32(b)));
     const factor = Number.isFinite(ratio) && ratio > 0 ? 2 ** Math.round(Math.log2(ratio)) : 1;
-    return [name, { ...delta, a: delta.a.map((x) => x / factor), b: delta.b.map((x) => x * factor) }] as const;
-  });
-  return adapterOf(new Map(deltas));
+    changed.set(
+      nameA,
+      float32(
+        a.shape,
+        toFloat32(a).map((x) => x / factor),
+      ),
+    );
+    changed.set(
+      nameB,
+      float32(
+        b.shape,
+        toFloat32(b).map((x) => x * factor),
+      ),
+    );
+  }
+  return { modules, tensors: changed };
 }
 
 function padded(delta: ModuleDelta, rank: number): ModuleDelta {
@@ -77,7 +93,7 @@ export function kohyaTensors({ modules, tensors }: Adapter): FileTensors {
 
 /**
  * NVlabs' names, as ComfyUI's LoRA loader looks for them. q, k, v (and k, v of cross-attention) are one layer there:
- * their A under each other, their B block diagonal with the scale multiplied in, zero rows where one has no adapter.
+ * their A under each other, their B block diagonal, zero rows where one has no adapter.
  *
  * @param baseRowNorms for DoRA: what a part without an adapter keeps as its magnitudes
  * @throws UserError for a layer that NVlabs' model does not have, or where the row norms would be needed
@@ -89,7 +105,14 @@ export async function comfyuiTensors(adapter: Adapter, baseRowNorms?: BaseRowNor
     if (!native) throw new UserError(`${name} has no place in NVlabs' model, so ComfyUI cannot load its adapter.`);
     const base = `diffusion_model.${native.name}`;
     if (out.has(`${base}.alpha`)) continue;
-    const parts = native.parts.map((part) => (adapter.modules.has(part) ? moduleDelta(adapter, part) : undefined));
+    // The scale that the first part has goes into alpha: where all have it, as is usual, no number is rounded again.
+    const shared = module.scale === 0 ? 1 : module.scale;
+    const parts = native.parts.map((part) => {
+      const own = adapter.modules.get(part);
+      if (!own) return undefined;
+      const modules = new Map([[part, { ...own, scale: own.scale / shared }]]);
+      return moduleDelta({ modules, tensors: adapter.tensors }, part);
+    });
     const { a, b, rank } = fuse(parts, module.outFeatures);
     const [rows, isConvolution] = [b.length / rank, module.kernel !== undefined];
     const kernel = module.kernel ?? 1;
@@ -98,7 +121,7 @@ export async function comfyuiTensors(adapter: Adapter, baseRowNorms?: BaseRowNor
       float32(isConvolution ? [rank, module.inFeatures, kernel, kernel] : [rank, module.inFeatures], a),
     );
     out.set(`${base}.lora_B.weight`, float32(isConvolution ? [rows, rank, 1, 1] : [rows, rank], b));
-    out.set(`${base}.alpha`, float32([], [rank]));
+    out.set(`${base}.alpha`, float32([], [shared * rank]));
     if (parts.every((part) => part?.magnitude === undefined)) continue;
     const magnitude = new Float32Array(rows);
     for (const [i, part] of native.parts.entries()) {

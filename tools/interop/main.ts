@@ -10,6 +10,7 @@ import { openSafetensors, readTensor, writeSafetensors } from '../../src/io/safe
 import { loadSanaTransformer } from '../../src/models/load-sana-transformer.ts';
 import { pythonOf, runPython } from '../python.ts';
 import { writeAdapters } from './adapters.ts';
+import { computeLycoris, writeComfyui } from './formats.ts';
 
 const usage = `Usage: npm run interop -- VENV... [--folder DIR]
 
@@ -38,6 +39,8 @@ async function writeExpected(out: string): Promise<void> {
     const folder = path.join(out, 'adapters');
     const outputs = await writeAdapters(engine, model, await take('hidden_states'), conditions, folder);
     await writeSafetensors(path.join(out, 'expected.safetensors'), outputs);
+    await writeComfyui(out);
+    await computeLycoris(engine, model, await take('hidden_states'), conditions, out);
   } finally {
     await engine.close();
   }
@@ -55,13 +58,17 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const pythons = await Promise.all(positionals.map(pythonOf));
   const [first = ''] = pythons;
-  const checks = (await readdir(here)).filter((file) => /^check_\w+\.py$/.test(file)).sort();
+  // TensorBoard's check reads a run, not adapters.
+  const checks = (await readdir(here))
+    .filter((file) => /^check_\w+\.py$/.test(file) && file !== 'check_tensorboard.py')
+    .sort();
   const out = values.folder ?? (await mkdtemp(path.join(tmpdir(), 'sana-interop-')));
   try {
     await mkdir(path.join(out, 'adapters'), { recursive: true });
     if ((await runPython(first, [path.join(here, 'make_model.py'), out])) !== 0) {
       throw new UserError('make_model.py failed; its output is above.');
     }
+    for (const python of pythons) await runPython(python, [path.join(here, 'make_lycoris.py'), out]);
     await writeExpected(out);
     let failed = 0;
     for (const python of pythons) {

@@ -1,5 +1,5 @@
 import { mkdir, readFile, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
@@ -76,6 +76,9 @@ export async function* streamModel(
 ): AsyncGenerator<TrainEvent, ResolvedModel> {
   if (path === bundledModel) return { folder: modelFolder(path), missingBytes: 0 };
   if (await stat(path).catch(() => undefined)) return { folder: path, missingBytes: 0 };
+  if (isAbsolute(path) || /^\.{1,2}([/\\]|$)/.test(path)) {
+    throw new UserError(`There is no folder ${path}; check the path.`);
+  }
   if (!/^[\w-][\w.-]*\/[\w.-]+$/.test(path) || path.includes('..')) {
     const near = nearestModel(path);
     const hint = near === undefined ? '' : ` Did you mean ${near}?`;

@@ -243,6 +243,9 @@ describe('resolveModel', () => {
     expect(await refusal(resolve({ path: 'sana-pcio' }))).toBe(
       'UserError: There is no folder sana-pcio, and it is no id of Hugging Face, which has the form OWNER/NAME. Did you mean sana-pico?',
     );
+    expect(await refusal(resolve({ path: join(home, 'none') }))).toBe(
+      `UserError: There is no folder ${join(home, 'none')}; check the path.`,
+    );
     behaviour.files.delete('model_index.json');
     expect(await refusal(resolve())).toContain(
       "has no model_index.json, so it is no pipeline in diffusers' layout; use the repository of the same model whose name ends in _diffusers.",

@@ -57,5 +57,6 @@ process.on('message', (envelope: Envelope) => {
 });
 // Ctrl-C goes to every process of a terminal; the parent decides what is finished first.
 process.on('SIGINT', () => undefined);
-// The parent is gone, or done.
+// The parent is done, or gone: perhaps before this process had started.
 process.on('disconnect', () => process.exit());
+if (!process.connected) process.exit();

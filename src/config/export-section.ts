@@ -22,7 +22,8 @@ export const exportSection = z
       .enum(['fp32', 'bf16', 'fp16'])
       .default('fp32')
       .register(optionDocs, {
-        about: 'Precision of the adapter in the files; fp32 loses nothing, the others halve the file.',
+        about:
+          'Precision of the files; fp32 loses nothing, the others halve them (`merged` too: a model of fp16 files becomes twice as large in fp32).',
         source: "what diffusers' script trains LoRA weights in",
         mayChange: true,
         otherNames: ['save_precision', 'output_dtype', 'save_dtype', 'upcast_before_saving'],
@@ -32,7 +33,7 @@ export const exportSection = z
       mayChange: true,
     }),
     rank: count.nullable().default(null).register(optionDocs, {
-      about: 'Resizes the adapter to a lower rank by SVD, and says how much is lost.',
+      about: 'Resizes the adapter to a lower rank by SVD, in all files, and says how much is lost.',
       mayChange: true,
     }),
     fold_alpha: z.boolean().default(false).register(optionDocs, {
@@ -68,25 +69,5 @@ export const exportSection = z
       about: "The licence of the adapter, for the model card and the metadata; the base model's applies as well.",
       mayChange: true,
     }),
-    push_to_hub: z.boolean().default(false).register(optionDocs, {
-      about:
-        'Uploads the adapter, the model card and the samples to the Hugging Face hub, with the token of HF_TOKEN or of `hf auth login`; a token is never written into a config.',
-      source: "diffusers' script",
-      mayChange: true,
-    }),
-    hub_model_id: z.string().min(1).nullable().default(null).register(optionDocs, {
-      about: 'The repository to upload to: `NAME`, or `OWNER/NAME`.',
-      defaultText: 'the name of the config file',
-      source: "diffusers' script",
-      mayChange: true,
-    }),
-    hub_private: z
-      .boolean()
-      .default(true)
-      .register(optionDocs, {
-        about: 'Makes a new repository private: samples show what the pictures show.',
-        mayChange: true,
-        otherNames: ['hub_private_repo', 'private'],
-      }),
   })
   .register(optionDocs, { about: 'What is written at the end of a run, and by `sana-train export RUN`.' });

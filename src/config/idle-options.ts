@@ -53,7 +53,6 @@ export function* idleOptions(config: Config, isGiven: IsGiven): Generator<Findin
     ['sample', ['at_start', 'prompts'], sample.every === 0, 'with every: 0'],
     ['export', ['merged_layout'], !config.export.formats.includes('merged'), 'without merged in formats'],
     ['export', ['fold_alpha'], !config.export.formats.includes('diffusers'), 'without diffusers in formats'],
-    ['export', ['hub_model_id', 'hub_private'], !config.export.push_to_hub, 'without push_to_hub: true'],
   ];
   for (const [section, options, isIdle, reason] of rules) {
     for (const option of isIdle ? options : []) {

@@ -81,8 +81,9 @@ export const loraSection = z
       .nullable()
       .default(null)
       .register(optionDocs, {
-        about: 'An adapter to go on from, made here or elsewhere: a file, a peft folder or a Hugging Face id.',
-        path: 'model',
+        about:
+          'An adapter of any format to go on from, made here or elsewhere: a file, or a folder of diffusers or peft. Its layers, ranks and scales are trained, whatever else `lora` says. See [adapters](adapters.md).',
+        path: 'input',
         otherNames: ['network_weights', 'lora_path', 'lora_model_name', 'init_lora'],
       }),
   })

@@ -116,6 +116,6 @@ export function formatDescription(path: string, description: AdapterDescription)
 
 /** A text for a terminal: on one line, without control characters, and not as long as a picture. */
 function clip(text: string): string {
-  const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, ' ');
+  const plain = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ');
   return plain.length > 160 ? `${plain.slice(0, 160)}… (${plain.length} characters)` : plain;
 }

@@ -66,7 +66,6 @@ describe('checkTogether: warnings', () => {
       'test.yaml:3:52: train.checkpointing_steps is 60, above max_train_steps, 50: nothing is saved before the end.',
     ],
     ['train: { ema_decay: 0.99 }', 'test.yaml:3:21: train.ema_decay does nothing without use_ema: true.'],
-    ['export: { hub_model_id: a/b }', 'test.yaml:3:25: export.hub_model_id does nothing without push_to_hub: true.'],
   ])('%s', async (lines, message) => {
     expect(await warnings(lines)).toEqual([message]);
   });

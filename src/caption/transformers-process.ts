@@ -59,4 +59,4 @@ process.on('message', (envelope: Envelope) => {
 process.on('SIGINT', () => undefined);
 // The parent is done, or gone: perhaps before this process had started.
 process.on('disconnect', () => process.exit());
-if (!process.connected) process.exit();
+if (!process.connected) process.emit('disconnect');

@@ -89,7 +89,8 @@ describe('exportAdapter as a merged model', () => {
   it('leaves the file that was there when a number does not fit', async () => {
     const output = join(folder, 'kept.safetensors');
     await writeFile(output, 'before');
-    const options = { format: 'comfyui', dtype: 'float16', scale: 1e15, output, about } as const;
+    const base = { folder: pipeline, model, engine };
+    const options = { format: 'merged', layout: 'native', dtype: 'float16', scale: 1e9, output, about, base } as const;
     await expect(exportAdapter(await trained(), options)).rejects.toThrow(/cannot hold/);
     expect(await readFile(output, 'utf8')).toBe('before');
     expect((await readdir(folder)).filter((name) => name.includes('kept'))).toEqual(['kept.safetensors']);

@@ -1,18 +1,31 @@
 import { stringify } from 'yaml';
 
+/** What was found in a folder of pictures. */
+export interface PictureFolder {
+  readonly pictures: number;
+  /** Pictures that have a caption of their own. */
+  readonly captioned: number;
+  /** Pictures that have transparent parts. */
+  readonly transparent: number;
+  /** Half of the pictures have the area of a square of this side, in pixels, or more. */
+  readonly side: number;
+}
+
 /** What a starter config is made from. */
 export interface StarterConfigOptions {
   /** A Hugging Face id, a folder, or sana-pico. */
   readonly model: string;
+  /** Side in pixels of the pictures that the model was trained on, where that is known. */
+  readonly size?: number;
   /** The folder of this package's docs, from the config's folder. */
   readonly docs: string;
   /** The pictures' folder as the config is to say it. */
   readonly path: string;
-  readonly pictures: number;
-  /** Pictures that have a caption of their own. */
-  readonly captioned: number;
-  /** The caption of the others. */
-  readonly instancePrompt: string;
+  readonly folder: PictureFolder;
+  /** The caption of pictures that have none; not needed where all have one. */
+  readonly instancePrompt?: string;
+  /** Some of the captions, for samples where there is no such prompt. */
+  readonly captions?: readonly string[];
   readonly triggerWord: string;
 }
 
@@ -69,16 +82,36 @@ export function suggestedSteps(pictures: number): number {
   return Math.min(2000, Math.max(300, Math.round(pictures * 100)));
 }
 
+/**
+ * The resolution to train at, with its reason. Pictures that are much smaller than the model's own would be enlarged,
+ * and their blur be learned; a model copes with half its own.
+ */
+function resolutionLines({ size, folder: { side } }: StarterConfigOptions): readonly string[] {
+  if (size === undefined || side >= 0.8 * size) return [];
+  const half = size / 2;
+  return size >= 1024 && side < 0.7 * size
+    ? [`  resolution: ${half} # the model's own is ${size}, but most pictures are smaller and would be enlarged`]
+    : [
+        `  # Most pictures are smaller than the model's ${size} x ${size} and are enlarged: larger ones would be better.`,
+      ];
+}
+
 /** A config for a folder of pictures, with a comment where someone will want to change something. */
 export function starterConfig(options: StarterConfigOptions): string {
-  const { model, docs, path, pictures, captioned, instancePrompt, triggerWord } = options;
+  const { model, docs, path, folder, instancePrompt, triggerWord } = options;
+  const { pictures, captioned, transparent } = folder;
   const hint = hints.find(({ pattern }) => pattern.test(model));
   const captions =
     captioned === pictures
-      ? `all ${pictures} have captions`
+      ? `all ${pictures} have captions of their own`
       : captioned === 0
         ? 'none has a caption of its own, so all get this one'
         : `${captioned} of ${pictures} have captions; the others get this one`;
+  const prompts =
+    instancePrompt === undefined
+      ? (options.captions ?? []).slice(0, 2)
+      : [instancePrompt, `${instancePrompt} in the snow`];
+  const heldOut = Math.round(pictures / 10);
   const lines = [
     `# yaml-language-server: $schema=${docs}/config.schema.json`,
     `# All options with their defaults: ${docs}/config.md`,
@@ -88,19 +121,24 @@ export function starterConfig(options: StarterConfigOptions): string {
     ...(hint?.model ?? []),
     '',
     'dataset:',
-    `  path: ${scalar(path)} # ${pictures} pictures`,
-    `  instance_prompt: ${scalar(instancePrompt)} # ${captions}`,
+    `  path: ${scalar(path)} # ${pictures} ${pictures === 1 ? 'picture' : 'pictures'}`,
+    instancePrompt === undefined ? `  # ${captions}` : `  instance_prompt: ${scalar(instancePrompt)} # ${captions}`,
     `  trigger_word: ${scalar(triggerWord)} # a word that means nothing else`,
+    '  repeats: 1 # uses of a picture in an epoch; more for the smaller of several sources',
+    ...resolutionLines(options),
+    ...(transparent > 0
+      ? [`  # mask: alpha # ${transparent} have transparent parts; this learns from the rest alone`]
+      : []),
+    ...(pictures >= 30 ? [`  validation_count: ${heldOut} # held out, to see when it is enough`] : []),
     ...(hint && hint.lora.length > 0 ? ['', 'lora:', ...hint.lora] : []),
     '',
     'train:',
-    `  max_train_steps: ${suggestedSteps(pictures)} # about 100 a picture`,
+    `  max_train_steps: ${suggestedSteps(pictures)} # about 100 a picture, from 300 to 2000`,
     ...(hint?.train ?? []),
     '',
     'sample:',
     '  prompts:',
-    `    - ${scalar(instancePrompt)}`,
-    `    - ${scalar(`${instancePrompt} in the snow`)}`,
+    ...prompts.map((prompt) => `    - ${scalar(prompt)}`),
   ];
   return `${lines.join('\n')}\n`;
 }

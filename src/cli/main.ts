@@ -52,6 +52,11 @@ const entries: readonly CommandEntry[] = [
     load: () => import('./commands/export.ts'),
   },
   {
+    name: 'merge',
+    summary: 'several adapters into one',
+    load: () => import('./commands/merge.ts'),
+  },
+  {
     name: 'inspect',
     summary: 'what an adapter or checkpoint file holds',
     load: () => import('./commands/inspect.ts'),

@@ -55,7 +55,7 @@ export async function runExport(source: string, options: ExportCommandOptions): 
         ...(license !== undefined && { license }),
       },
     });
-    process.stdout.write(`${describe(result)}\n`);
+    process.stdout.write(`${describeExport(result)}\n`);
   } finally {
     await engine?.close();
   }
@@ -83,7 +83,7 @@ async function isSame(a: string, b: string): Promise<boolean> {
 }
 
 /** What was written, in a line. */
-function describe({ path, error, forwardError, resizeError }: ExportResult): string {
+export function describeExport({ path, error, forwardError, resizeError }: ExportResult): string {
   const parts = [
     ...(resizeError === undefined ? [] : [`resized with ${(100 * resizeError).toPrecision(2)}% of its effect lost`]),
     forwardError === undefined

@@ -169,6 +169,7 @@ export function captionPictures(
           return await captionBy(captioner, toCaption, nameOf(example));
         } catch (error) {
           underWay.delete(`${picture.contentHash} ${captioner.name}`);
+          signal?.throwIfAborted();
           failures.push(failureOf(error, captioner.name));
           return { made: [], isNew: true };
         }

@@ -111,6 +111,8 @@ export async function* captionStage(
     },
     token?.value,
   );
+  // A model in the middle of a long caption cannot be asked to stop.
+  signal?.addEventListener('abort', client.close, { once: true });
   const instances = examples.filter((example) => example.dataset.kind === 'instance');
   const pictures: CaptionedPicture[] = [];
   const store = await openCaptionStore(output);
@@ -148,6 +150,7 @@ export async function* captionStage(
     // A file of the config's own holds what the last run made; one in the cache serves other configs too.
     if (caption.output !== 'auto') await store.tidy(staleIn(pictures, captioners));
   } finally {
+    signal?.removeEventListener('abort', client.close);
     client.close();
     await store.close();
   }

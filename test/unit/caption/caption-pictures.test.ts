@@ -169,4 +169,19 @@ describe('captionPictures', () => {
     await expect(all(captionPictures(examples, { captioners, store }))).rejects.toThrow('There is no such model.');
     await store.close();
   });
+
+  it('ends at once when it is told to, and takes nothing of that for a failure', async () => {
+    const { folder, examples } = await pictures(2);
+    const controller = new AbortController();
+    const captioners = [
+      captioner('slow', () => {
+        controller.abort();
+        return Promise.reject(new Error('the captioners were closed'));
+      }),
+    ];
+    const store = await openCaptionStore(join(folder, 'out.jsonl'));
+    const stream = captionPictures(examples, { captioners, store, signal: controller.signal });
+    await expect(all(stream)).rejects.toThrow(/aborted/);
+    await store.close();
+  });
 });

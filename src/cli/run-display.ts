@@ -24,6 +24,8 @@ export async function createRunDisplay(ui: Ui, every: number, controls: RunContr
   for (const stream of [process.stdout, process.stderr])
     stream.removeAllListeners('error').on('error', () => undefined);
   if (ui === 'ink') {
+    // React checks more, and takes three times as long, where nobody says that this is no development.
+    process.env['NODE_ENV'] ??= 'production';
     const { startDashboard } = await import('../dashboard/start-dashboard.tsx');
     const dashboard = startDashboard({ controls, colors: colorDepth(process.env) });
     let isOpen = true;

@@ -78,9 +78,10 @@ export function braillePlot(points: readonly SeriesPoint[], width: number, heigh
     for (let column = 0; column < width; column++) {
       const cell = row * width + column;
       const [over, under] = [line[cell] ?? 0, raw[cell] ?? 0];
-      const layer = over > 0 ? 'line' : under > 0 ? 'raw' : 'none';
-      const text = layer === 'none' ? ' ' : String.fromCodePoint(0x2800 + (over || under));
       const before = segments.at(-1);
+      // A space has no colour: it goes with what is before it, and a row has fewer pieces to draw.
+      const layer = over > 0 ? 'line' : under > 0 ? 'raw' : (before?.layer ?? 'none');
+      const text = over + under === 0 ? ' ' : String.fromCodePoint(0x2800 + (over || under));
       if (before?.layer === layer) segments[segments.length - 1] = { layer, text: before.text + text };
       else segments.push({ layer, text });
     }

@@ -58,7 +58,7 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
   const body = rows - 4 - stageRows.length - shownWarnings.length - logRows;
 
   return (
-    <Box flexDirection="column" width={columns} height={rows} overflow="hidden">
+    <Box flexDirection="column" width={columns} height={rows} overflowY="hidden">
       <Box justifyContent="space-between">
         <Text wrap="truncate">
           <Text {...tone('title')}>{view.name || 'sana-train'}</Text>
@@ -105,7 +105,7 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
           {`! ${text}${i === shownWarnings.length - 1 ? ` (${warnings.length}, w: read)` : ''}`}
         </Text>
       ))}
-      <Box flexDirection="column" height={logRows} overflow="hidden">
+      <Box flexDirection="column" height={logRows} overflowY="hidden">
         {(screen === 'log' ? [] : log.slice(-logRows)).map((line, i) => (
           <Text key={i} wrap="truncate" {...tone('quiet')}>
             {line}
@@ -124,7 +124,7 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
 
 function Lines({ lines, height }: { readonly lines: readonly string[]; readonly height: number }) {
   return (
-    <Box flexDirection="column" height={height} overflow="hidden">
+    <Box flexDirection="column" height={height} overflowY="hidden">
       {lines.slice(-Math.max(0, height)).map((line, i) => (
         <Text key={i} wrap="truncate">
           {line}
@@ -161,7 +161,7 @@ function Body({
   const rate = learningRate.last();
   const heading = `loss ${shortNumber(loss.last() ?? 0)}${smooth === undefined ? '' : `, smoothed ${shortNumber(smooth)}`}`;
   return (
-    <Box flexDirection={isWide ? 'row' : 'column'} height={height} overflow="hidden">
+    <Box flexDirection={isWide ? 'row' : 'column'} height={height} overflowY="hidden">
       <Box flexDirection="column" width={left} flexShrink={0}>
         {points.length > 0 && curveRows > 1 && (
           <Curve title={heading} points={points} width={left - 1} height={curveRows - rateRows} />

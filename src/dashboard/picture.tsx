@@ -30,7 +30,7 @@ export function Picture({
   }, [loadPicture, path, columns, rows]);
   return (
     <Box flexDirection="column" width={columns} height={rows + 1} flexShrink={0} marginRight={1}>
-      <Box flexDirection="column" height={rows} overflow="hidden">
+      <Box flexDirection="column" height={rows} overflowY="hidden">
         {lines.map((line, i) => (
           <Text key={i} wrap="truncate">
             {line}

@@ -52,7 +52,7 @@ export function Samples({
   // Without a large one the last place of the strip is for the picture that is looked at.
   const strip = hasLarge ? evenly(pictures.length, count) : [...evenly(at, count - 1), at];
   return (
-    <Box flexDirection="column" width={width} height={height} overflow="hidden" flexShrink={0}>
+    <Box flexDirection="column" width={width} height={height} overflowY="hidden" flexShrink={0}>
       <Text wrap="truncate">
         <Text {...tone('title')}>samples</Text> {heading}
       </Text>
@@ -64,7 +64,7 @@ export function Samples({
           label={`step ${chosen.step}${selection.picture === undefined ? ' (newest)' : ''}`}
         />
       )}
-      <Box height={stripRows + 1} overflow="hidden">
+      <Box height={stripRows + 1} overflowY="hidden">
         {strip.map((i) => {
           const picture = pictures[i];
           if (!picture) return null;

@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 import { render } from 'ink';
 
 import type { TimedEvent } from '../events.ts';
@@ -15,16 +17,20 @@ export interface RunningDashboard {
   close(): readonly string[];
 }
 
-/** Frames a second: a person sees a key answered at once, and a step costs nothing that could be measured. */
+/** Frames a second at most. Keys are answered at once all the same. */
 const framesPerSecond = 10;
+/** The part of the machine that frames may take: large terminals are drawn less often where that takes long. */
+const share = 0.02 * availableParallelism();
+/** The quickest of so many frames is what one costs; the others waited for the engine's threads. */
+const measuredFrames = 8;
 /** Pictures that are kept as text: the strip and the large one, of some steps back and forth. */
 const keptPictures = 64;
 
 const screen = { enter: '\u001b[?1049h\u001b[H', leave: '\u001b[?1049l', clear: '\u001b[2J\u001b[H' } as const;
 
 /**
- * Shows a run on a terminal until it is closed. It draws when events came, keys were pressed or the terminal was
- * resized, and once a second for its clock; never more than {@link framesPerSecond} times a second.
+ * Shows a run on a terminal until it is closed. It draws when keys were pressed or the terminal was resized, when events
+ * came, and every few seconds for its clock, as often as {@link framesPerSecond} and {@link share} allow.
  */
 export function startDashboard({
   controls,
@@ -63,7 +69,7 @@ export function startDashboard({
         controls={controls}
         onReadWarnings={() => {
           run.readWarnings();
-          isStale = true;
+          draw();
         }}
       />
     </LookContext>
@@ -71,6 +77,7 @@ export function startDashboard({
 
   let isStale = false;
   let drawn = now();
+  const costs: number[] = [];
   const leave = (): void => {
     stdout.write(screen.leave);
   };
@@ -78,17 +85,22 @@ export function startDashboard({
   process.once('exit', leave);
   const instance = render(frame(), { stdin, stdout, exitOnCtrlC: false, maxFps: framesPerSecond });
   const draw = (): void => {
-    if (!isStale && now() - drawn < 1000) return;
     isStale = false;
-    drawn = now();
+    const start = performance.now();
     instance.rerender(frame());
+    costs.push(performance.now() - start);
+    if (costs.length > measuredFrames) costs.shift();
+    drawn = now();
   };
-  const timer = setInterval(draw, 1000 / framesPerSecond);
+  const drawWhenDue = (): void => {
+    const pause = Math.max(isStale ? 0 : 1000, Math.min(...costs) / share);
+    if (costs.length === 0 || now() - drawn >= pause) draw();
+  };
+  const timer = setInterval(drawWhenDue, 1000 / framesPerSecond);
   const resize = (): void => {
     // What a terminal makes of old lines when its width changes is anybody's guess: away with them.
     instance.clear();
     stdout.write(screen.clear);
-    isStale = true;
     draw();
   };
   stdout.on('resize', resize);

@@ -95,7 +95,7 @@ export async function saveCheckpoint(
     await syncFolder(parent);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    throw fileError(error, 'write the checkpoint', path);
+    throw await unsaved(error, runDir, path);
   }
   if (limit !== null) {
     const all = await listCheckpoints(runDir);
@@ -103,6 +103,17 @@ export async function saveCheckpoint(
       await rm(old.path, { recursive: true, force: true });
   }
   return path;
+}
+
+/** The error of a checkpoint that could not be written, with what there is to go on from. */
+async function unsaved(error: unknown, runDir: string, path: string): Promise<unknown> {
+  const told = fileError(error instanceof UserError ? error.cause : error, 'write the checkpoint', path);
+  if (!(told instanceof UserError)) return error;
+  const newest = (await listCheckpoints(runDir)).at(-1);
+  const left = newest
+    ? `The one of step ${newest.step} is whole: the same command goes on from there.`
+    : 'There is none before it, so that the same command begins anew.';
+  return new UserError(`${told.message} ${left}`, { cause: told.cause });
 }
 
 /**
@@ -130,11 +141,9 @@ export async function loadCheckpoint(
     (key) => JSON.stringify(settings[key]) !== JSON.stringify(parsed.data.settings[key]),
   );
   if (differences.length > 0) {
-    const listed = differences.map(
-      (key) => `${key} was ${JSON.stringify(parsed.data.settings[key])} and is ${JSON.stringify(settings[key])}`,
-    );
+    const listed = differences.map((key) => describeDifference(key, parsed.data.settings[key], settings[key]));
     throw new UserError(
-      `${path} cannot be gone on from, since the config has changed: ${listed.join('; ')}. Put it back, choose another run_dir, or use --resume never.`,
+      `${path} cannot be gone on from: ${listed.join('; ')}. Put the config back, choose another run_dir, or use --resume never.`,
     );
   }
   const parameters = await parametersFrom(join(path, adapterFileName), modules);
@@ -150,6 +159,13 @@ export async function loadCheckpoint(
     optimizer: restoreState(optimizer, parameters, saved),
     ...(average && { average }),
   };
+}
+
+/** Models and adapters are known by hashes, which tell a person nothing. */
+function describeDifference(key: string, was: unknown, is: unknown): string {
+  if (key === 'base') return 'it was trained on another base model';
+  if (key === 'adapter') return 'its adapter has other layers, ranks or scales';
+  return `its ${key} is ${JSON.stringify(was)}, and the config says ${JSON.stringify(is)}`;
 }
 
 async function parametersFrom(path: string, modules: ReadonlyMap<string, SanaModule>): Promise<Params> {

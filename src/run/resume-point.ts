@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { loadConfig } from '../config/load-config.ts';
 import { changesOnResume, type OptionChange } from '../config/resolved-config.ts';
@@ -43,7 +43,9 @@ export async function checkpointToResume(config: Config, resume: string): Promis
   const resolved = join(runDir, 'config.yaml');
   if (!from) return undefined;
   const names: readonly string[] = await readdir(runDir).catch(() => []);
-  if (!names.includes('config.yaml')) return { ...from, changes: [] };
+  // A checkpoint of another run has another config beside it; loadCheckpoint sees whether it fits.
+  const isOwn = checkpoints.some(({ path }) => resolve(path) === resolve(from.path));
+  if (!isOwn || !names.includes('config.yaml')) return { ...from, changes: [] };
   const { refused, allowed } = changesOnResume((await loadConfig(resolved, { checkFiles: false })).config, config);
   if (refused.length > 0) {
     const listed = refused.map(describeChange);

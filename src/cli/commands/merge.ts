@@ -17,7 +17,8 @@ export function define(command: Command): void {
     .argument(
       '<adapters...>',
       'two adapters or more, of any format, each with how strongly it acts: FILE:SCALE',
-      (text: string, others: readonly AdapterArgument[] = []) => [...others, parseAdapter(text)],
+      (text: string, others: readonly AdapterArgument[]) => [...others, parseAdapter(text)],
+      [],
     )
     .requiredOption('-o, --output <file>', 'the file to write')
     .addOption(

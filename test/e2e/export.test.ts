@@ -1,0 +1,67 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommand } from './run-command.ts';
+
+// Written by tools/goldens/parity_cases.py: a small pipeline with random weights, and an adapter as peft trains it.
+const golden = fileURLToPath(new URL('../parity/goldens/plain', import.meta.url));
+const model = join(golden, 'pipeline');
+const adapter = join(golden, 'lora_all_r3_a6.adapter.safetensors');
+let folder = '';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sana-train-export-'));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('sana-train export', () => {
+  it('writes what inspect then says ComfyUI loads', async () => {
+    const output = join(folder, 'dog.safetensors');
+    const args = ['export', adapter, '--format', 'comfyui', '--output', output, '--model', model, '--trigger', 'sks'];
+    const { stdout, stderr, exitCode } = await runCommand(args);
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    expect(stdout).toMatch(/dog\.safetensors: read back: a forward pass within \d\.\de[-+]\d+\n$/);
+
+    const inspected = (await runCommand(['inspect', output])).stdout;
+    expect(inspected).toMatch(/ComfyUI \(ExtraModels\) +loads it\n/);
+    expect(inspected).toMatch(/diffusers 0\.34 and later +does not load it: .*--format diffusers/);
+    expect(inspected).toMatch(/block 1 +█* +[\d.]+\n/);
+    expect(inspected).toMatch(/modelspec\.trigger_phrase +sks\n/);
+    const json: unknown = JSON.parse((await runCommand(['inspect', output, '--json'])).stdout);
+    expect(json).toMatchObject({ adapter: { format: "ComfyUI (NVlabs' names)", kinds: ['lora'] } });
+  });
+
+  it('writes a merged model that samples, and refuses to write where something is', async () => {
+    const output = join(folder, 'merged');
+    const args = ['export', adapter, '--format', 'merged', '--output', output, '--model', model];
+    expect(await runCommand(args)).toMatchObject({ stderr: '', exitCode: 0 });
+    expect(await readdir(output)).toContain('model_index.json');
+    const sample = ['sample', output, '-p', 'a dog', '--chi', 'none', '--steps', '2', '--out', join(folder, 'dog.png')];
+    expect(await runCommand([...sample, '--max-sequence-length', '20'])).toMatchObject({ exitCode: 0 });
+    const again = await runCommand(args);
+    expect(again.stderr).toBe(`${output} is not empty; name another folder with --output.\n`);
+    expect(again.exitCode).toBe(1);
+  });
+
+  it('says what is missing', async () => {
+    const { stderr, exitCode } = await runCommand(['export', adapter, '--format', 'merged']);
+    expect(stderr).toContain('name the model with --model');
+    expect(exitCode).toBe(1);
+    expect((await runCommand(['export', adapter])).stderr).toContain("required option '-f, --format <name>'");
+  });
+});
+
+describe('sana-train merge', () => {
+  it('makes one adapter of two', async () => {
+    const output = join(folder, 'both.safetensors');
+    const { stdout, exitCode } = await runCommand(['merge', `${adapter}:0.5`, adapter, '--output', output]);
+    expect(stdout).toContain('every layer within 0.0e+0');
+    expect(exitCode).toBe(0);
+    expect((await runCommand(['inspect', output])).stdout).toMatch(/rank +6\n/);
+    expect((await runCommand(['merge', adapter, '--output', output])).stderr).toContain('merge takes two or more');
+  });
+});

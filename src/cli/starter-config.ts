@@ -122,7 +122,9 @@ export function starterConfig(options: StarterConfigOptions): string {
     '',
     'dataset:',
     `  path: ${scalar(path)} # ${pictures} ${pictures === 1 ? 'picture' : 'pictures'}`,
-    instancePrompt === undefined ? `  # ${captions}` : `  instance_prompt: ${scalar(instancePrompt)} # ${captions}`,
+    instancePrompt === undefined
+      ? `  # No instance_prompt: ${captions}.`
+      : `  instance_prompt: ${scalar(instancePrompt)} # ${captions}`,
     `  trigger_word: ${scalar(triggerWord)} # a word that means nothing else`,
     '  repeats: 1 # uses of a picture in an epoch; more for the smaller of several sources',
     ...resolutionLines(options),

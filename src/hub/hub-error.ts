@@ -27,11 +27,12 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof TypeError && /fetch failed|terminated|network|socket/i.test(error.message);
 }
 
-/** The system's word for why a request got no answer, such as ENOTFOUND. */
+/** Why a request got no answer: the system's word, such as ENOTFOUND, or what else is known. */
 function networkReason(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  return typeof code === 'string' ? ` (${code})` : '';
+  if (typeof cause === 'string') return ` (${cause})`;
+  if (!(cause instanceof Error)) return '';
+  return ` (${'code' in cause ? String(cause.code) : cause.message})`;
 }
 
 /** What was asked for when it failed. */

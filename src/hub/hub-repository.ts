@@ -83,8 +83,6 @@ export async function openRepository(
       const fetchBytes: typeof fetch = async (url, init) => {
         try {
           const response = await fetch(url, { ...init, ...(signal && { signal }) });
-          // Xet's servers answer in parts of their own, and the library deals with their refusals.
-          if (info.xet) return response;
           if (!response.ok) throw new HubStatus(response);
           if (from > 0 && response.status !== 206) throw new RangeIgnored(`${path}: the whole file came`);
           return response;
@@ -93,7 +91,8 @@ export async function openRepository(
           throw failure;
         }
       };
-      const blob = await downloadFile({ ...request, fetch: fetchBytes, downloadInfo: info });
+      // Not by xet, whose chunks are put together in JavaScript: plain ranges are what a broken download goes on with.
+      const blob = await downloadFile({ ...request, fetch: fetchBytes, downloadInfo: info, xet: false });
       if (!blob) throw new UserError(`${hubUrl}/${id} lists ${path} and does not have it; try again later.`);
       return bytesOf(from === 0 ? blob : blob.slice(from), () => failure);
     },

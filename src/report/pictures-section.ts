@@ -68,7 +68,8 @@ async function pictureRow(
   const bytes = path === undefined ? undefined : await readFile(path).catch(() => undefined);
   const picture = path !== undefined && bytes ? await inlinePicture(path, 128) : undefined;
   const hash = bytes && createHash('sha256').update(bytes).digest('hex');
-  const texts = captions.get(hash ?? '') ?? captions.get(id.slice(id.indexOf('/') + 1)) ?? [];
+  const texts =
+    [hash ?? '', id, id.slice(id.indexOf('/') + 1)].map((key) => captions.get(key)).find((found) => found) ?? [];
   return html`<tr>
     <td>
       ${picture ? html`<img src="${picture.url}" alt="" width="${picture.width}" height="${picture.height}" />` : html``}

@@ -16,12 +16,20 @@ interface Prompt {
   readonly runs: SampleRecord[][];
 }
 
-/** The same prompt with the same seed is the same picture in every run. */
+/**
+ * The same prompt with the same seed is the same picture in every run. Where a run has it several times, with other
+ * settings, the first belongs to the first of the other runs and so on.
+ */
 function promptsOf(records: readonly RunRecord[]): readonly Prompt[] {
   const prompts = new Map<string, Prompt>();
   for (const [run, { samples }] of records.entries()) {
+    const indices = new Map<string, number[]>();
     for (const sample of samples) {
-      const key = JSON.stringify([sample.prompt, sample.seed]);
+      const same = JSON.stringify([sample.prompt, sample.seed]);
+      const seen = indices.get(same) ?? [];
+      if (!seen.includes(sample.index)) seen.push(sample.index);
+      indices.set(same, seen);
+      const key = `${seen.indexOf(sample.index)} ${same}`;
       const found = prompts.get(key) ?? {
         key,
         prompt: sample.prompt,

@@ -33,7 +33,7 @@ const sample = (step: number, index = 0): TrainEvent => ({
   kind: 'sample',
   step,
   index,
-  prompt: index === 0 ? 'a <b>dog</b>' : 'another',
+  prompt: index === 1 ? 'another' : 'a <b>dog</b>',
   seed: 7,
   path: `samples/${index + 1}/${step}.png`,
   seconds: 2,
@@ -135,5 +135,24 @@ describe('writeReport', () => {
     expect(page.match(/data-steps="[^"]*"/g)).toEqual(['data-steps="[0,2,4]"', 'data-steps="[4]"']);
     expect(page).toContain('a: smoothed');
     expect(page).toContain('b: smoothed');
+  });
+
+  it('keeps prompts apart that differ in their settings alone', async () => {
+    const a = await writeRun('a', [sample(0), sample(0, 2), sample(2), sample(2, 2)]);
+    const b = await writeRun('b', [sample(0), sample(0, 2), sample(4)]);
+    const out = join(folder, 'page.html');
+    await writeReport([a, b], out);
+    const page = await readFile(out, 'utf8');
+    expect(page.match(/data-steps="[^"]*"/g)).toEqual(['data-steps="[0,2,4]"', 'data-steps="[0,2]"']);
+  });
+
+  it('tells captions and scores of the pictures, by their contents', async () => {
+    const runDir = await writeRun('a', [step(1, 1)]);
+    const row = { picture: '1.png', captioner: 'florence', text: 'a <dog>', score: 27.31 };
+    await writeText(join(runDir, 'captions.jsonl'), `${JSON.stringify(row)}\nno json\n`);
+    const out = join(folder, 'page.html');
+    await writeReport([runDir], out);
+    const page = await readFile(out, 'utf8');
+    expect(page).toMatch(/a &lt;dog&gt;\s*<span class="quiet"\s*>florence, 27\.3</);
   });
 });

@@ -81,6 +81,7 @@ async function createProgram(called: string | undefined): Promise<Command> {
     `
 Examples:
   $ sana-train configs/dog.yaml
+  $ sana-train check configs/dog.yaml
   $ sana-train sample sana-pico --prompt "a pink rabbit cheering in a meadow"
   $ sana-train inspect adapter.safetensors
   $ sana-train inspect --help`,

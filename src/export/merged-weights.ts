@@ -1,9 +1,17 @@
 import { UserError } from '../errors.ts';
-import { bytesPerElement, elementCount, fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import {
+  bytesPerElement,
+  elementCount,
+  type Tensor,
+  tensorBytes,
+  tensorFromBytes,
+  toFloat32,
+} from '../graph/tensor.ts';
 import { isTensorLocation, type LazyTensor, readTensor, type TensorLocation, type Weights } from '../io/safetensors.ts';
 import type { Adapter } from '../lora/adapter-file.ts';
 import { nativeParameter } from '../lora/formats/native-names.ts';
 import { mergeDelta, moduleDelta } from '../lora/module-delta.ts';
+import { roundValues } from './round-values.ts';
 
 /** What floating tensors are stored as. */
 export type StorageDType = 'float32' | 'bfloat16' | 'float16';
@@ -57,7 +65,7 @@ function stored(name: string, dtype: StorageDType, shape: readonly number[], val
       `${name} holds a number that ${dtype} cannot hold; ${dtype === 'float16' ? 'write bf16 or fp32' : 'use a smaller scale'}.`,
     );
   }
-  return fromFloat32(dtype, shape, values);
+  return roundValues(dtype, shape, values);
 }
 
 /**
@@ -82,21 +90,23 @@ export function nativeWeights(weights: LazyWeights): LazyWeights {
       continue;
     }
     const [, ...rest] = first.shape;
+    if (sources.some(({ dtype }) => dtype !== first.dtype)) {
+      throw new UserError(`The parts of ${found.name} have several dtypes; name one with --dtype.`);
+    }
     const rows = sources.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0);
     const shape = [rows, ...rest];
     native.set(found.name, {
       dtype: first.dtype,
       shape,
       async read() {
-        const dtype = storageOf(first.dtype) ?? 'float32';
-        const values = new Float32Array(elementCount(shape));
+        const bytes = new Uint8Array(elementCount(shape) * bytesPerElement(first.dtype));
         let at = 0;
         for (const source of sources) {
-          const part = toFloat32(await resolved(source));
-          values.set(part, at);
+          const part = tensorBytes(await resolved(source));
+          bytes.set(part, at);
           at += part.length;
         }
-        return fromFloat32(dtype, shape, values);
+        return tensorFromBytes(first.dtype, shape, bytes);
       },
     });
   }

@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join, resolve, sep } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 import { loadConfig } from '../config/load-config.ts';
 import type { Config } from '../config/schema.ts';
@@ -150,7 +150,7 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
     stageSeconds,
     stepSeconds: { data: sums.data / count, compute: sums.compute / count, update: sums.update / count },
     peakMemoryMiB,
-    warnings: [...warnings],
+    warnings: [...warnings].map(withoutPlaces),
     exports: await Promise.all(
       [...exports].map(async ([path, format]) => ({ format, path, bytes: await sizeOf(join(runDir, path)) })),
     ),
@@ -159,7 +159,12 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
 
 /** A path without where it lies: nobody's business but the machine's. Other texts stay as they are. */
 export function shortPath(text: string): string {
-  return /^(\/|[A-Za-z]:[\\/])/.test(text) ? basename(text.split(sep).join('/')) : text;
+  return /^(\/|[A-Za-z]:[\\/])/.test(text) ? basename(text.replaceAll('\\', '/')) : text;
+}
+
+/** A sentence whose paths are short, see {@link shortPath}. */
+function withoutPlaces(sentence: string): string {
+  return sentence.replaceAll(/(?<=^|[\s"'(])(\/|[A-Za-z]:[\\/])[^\s:"'(),;]+/g, shortPath);
 }
 
 async function configOf(runDir: string): Promise<Config | undefined> {

@@ -108,7 +108,7 @@ describe('writeReport', () => {
       step(1, 2),
       step(2, 1),
       sample(2),
-      { kind: 'warning', message: 'the disk is nearly full' },
+      { kind: 'warning', message: '/secret/place/dog.yaml:3:1: and/or the disk of C:\\\\secret\\\\x is nearly full' },
       { kind: 'export', format: 'diffusers', path: 'adapter/x.safetensors' },
       { kind: 'end', reason: 'done', step: 2 },
     ]);
@@ -120,7 +120,7 @@ describe('writeReport', () => {
     expect(page.match(/src="data:image\/webp;base64,/g)).toHaveLength(2);
     expect(page).not.toMatch(/(src|href)="(?!data:|#)/);
     expect(page).not.toContain('/secret');
-    expect(page).toContain('the disk is nearly full');
+    expect(page).toContain('dog.yaml:3:1: and/or the disk of x is nearly full');
     expect(page).toMatch(/lora\.rank[^]*?<td>8<\/td>\s*<td class="quiet">16/);
     expect(page).toContain('pipe.load_lora_weights');
     expect(page).toMatch(/<input[^>]*type="range"[^>]*data-steps="\[0,2\]"/);

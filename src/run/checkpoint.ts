@@ -109,11 +109,15 @@ export async function saveCheckpoint(
 async function unsaved(error: unknown, runDir: string, path: string): Promise<unknown> {
   const told = fileError(error instanceof UserError ? error.cause : error, 'write the checkpoint', path);
   if (!(told instanceof UserError)) return error;
+  return new UserError(`${told.message} ${await whatIsLeft(runDir)}`, { cause: told.cause });
+}
+
+/** What a run that cannot write goes on from, as a sentence. */
+export async function whatIsLeft(runDir: string): Promise<string> {
   const newest = (await listCheckpoints(runDir)).at(-1);
-  const left = newest
-    ? `The one of step ${newest.step} is whole: the same command goes on from there.`
-    : 'There is none before it, so that the same command begins anew.';
-  return new UserError(`${told.message} ${left}`, { cause: told.cause });
+  return newest
+    ? `The checkpoint of step ${newest.step} is whole: the same command goes on from there.`
+    : 'There is no checkpoint before it, so that the same command begins anew.';
 }
 
 /**

@@ -3,9 +3,11 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+import { UserError } from '../errors.ts';
 import type { TimedEvent } from '../events.ts';
 import { errorCode, fileError } from '../io/file-error.ts';
 import { isRecord } from '../io/json.ts';
+import { whatIsLeft } from './checkpoint.ts';
 
 /** The file of a run's events: one JSON object a line, appended as they happen. */
 export const eventsFile = 'events.jsonl';
@@ -35,7 +37,10 @@ export async function openEventLog(runDir: string): Promise<EventLog> {
         try {
           await handle.appendFile(`${JSON.stringify(event)}\n`);
         } catch (error) {
-          throw fileError(error, 'write', path);
+          const told = fileError(error, 'write', path);
+          throw told instanceof UserError
+            ? new UserError(`${told.message} ${await whatIsLeft(runDir)}`, { cause: error })
+            : told;
         }
       },
       close: () => handle.close(),

@@ -84,7 +84,7 @@ describe('saveCheckpoint', () => {
     await save(1);
     disk.code = code;
     await expect(save(2)).rejects.toThrow(
-      new RegExp(`Could not write the checkpoint .*step-2: ${reason}.*The one of step 1 is whole`),
+      new RegExp(`Could not write the checkpoint .*step-2: ${reason}.*The checkpoint of step 1 is whole`),
     );
     disk.code = '';
     expect(await readdir(join(runDir, 'checkpoints'))).toEqual(['step-1']);
@@ -94,7 +94,7 @@ describe('saveCheckpoint', () => {
 
   it('says when there is none to go on from', async () => {
     disk.code = 'ENOSPC';
-    await expect(save(2)).rejects.toThrow(/There is none before it/);
+    await expect(save(2)).rejects.toThrow(/There is no checkpoint before it/);
   });
 
   it('says when a file stands in its way', async () => {

@@ -2,7 +2,8 @@
 
     python tools/pico/clip.py [--minutes 8]
 
-Contrastive as CLIP (Radford et al. 2021), and the same linear layers must read the scene's attributes from either tower's
+Contrastive as CLIP (Radford et al. 2021); a true caption, short or long, has to beat short and long ones that say something
+false, for that is what captions are rated for; and the same linear layers must read the scene's attributes from either tower's
 embedding, which aligns the towers in minutes; pairs alone take hours. models/clip-pico/ is laid out for @huggingface/transformers: model.onnx (both towers),
 text_model.onnx and vision_model.onnx (one projection each).
 """
@@ -13,6 +14,7 @@ import argparse
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +90,29 @@ def complete_caption(scene: world.Scene, rng: random.Random) -> str:
     return rng.choice([world.plain_prompt(scene), world.long_caption(scene, rng)])
 
 
+def false_twin(scene: world.Scene, rng: random.Random) -> world.Scene:
+    """The scene with another animal, coat or place; never one of those that no part may see."""
+    while True:
+        what, names = rng.choices([("animal", world.ANIMALS), ("coat", list(world.COATS)), ("background", world.BACKGROUNDS)], [0.7, 0.2, 0.1])[0]
+        twin = replace(scene, **{what: rng.choice([name for name in names if name != getattr(scene, what)])})
+        if not world.held_out(twin):
+            return twin
+
+
+def rivals(scenes: list[world.Scene], rng: random.Random) -> list[str]:
+    """Captions of every scene in the captioners' two styles, then of every scene's false twin: 4 B texts."""
+    from captioner import words  # which imports this module
+
+    twins = [false_twin(scene, rng) for scene in scenes]
+    return [words(style, scene, rng).removeprefix("the image shows ") for some in (scenes, twins) for style in ("brief", "detailed") for scene in some]
+
+
+def rivals_loss(image: Tensor, text: Tensor) -> Tensor:
+    """`image` [B, D] and `text` [4 B, D] are unit vectors: true brief, true detailed, false brief, false detailed."""
+    similarity = (image * text.unflatten(0, (4, -1))).sum(-1)  # [4, B]
+    return sum(F.softplus((similarity[wrong] - similarity[right] + 0.05) * 20).mean() for right in (0, 1) for wrong in (2, 3)) / 2
+
+
 def mentioned(scene: world.Scene, caption: str) -> list[int]:
     """Labels of what the caption says; what it leaves out is unknown."""
     words = caption.lower()
@@ -122,11 +147,12 @@ def train(minutes: float, batch_size: int, lr: float) -> None:
         captions = [complete_caption(scenes[k], rng) if rng.random() < 0.4 else world.caption(scenes[k], rng) for k in chosen]
         x = pictures.disturbed(pictures.to_model(data[chosen]), rng)
         with torch.autocast("cpu", torch.bfloat16):
-            image, text = model.vision(x), model.text(to_ids(tokenizer, captions))
-        image, text = image.float(), text.float()
+            image, texts = model.vision(x), model.text(to_ids(tokenizer, captions + rivals([scenes[k] for k in chosen], rng)))
+        image, (text, others) = image.float(), texts.float().split([batch_size, 4 * batch_size])
         logits = F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T * model.logit_scale.exp().clamp(max=100)
         target = torch.arange(batch_size)
         loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        loss = loss + rivals_loss(F.normalize(image, dim=-1), F.normalize(others, dim=-1))
         seen = torch.tensor([pictures.labels(scenes[k]) for k in chosen])
         said = torch.tensor([mentioned(scenes[k], c) for k, c in zip(chosen, captions)])
         for j, head in enumerate(pictures.HEADS):

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand } from './run-command.ts';
+import { tinyRun, train } from './training.ts';
 
 // Written by tools/goldens/parity_cases.py: a small pipeline with random weights, and an adapter as peft trains it.
 const golden = fileURLToPath(new URL('../parity/goldens/plain', import.meta.url));
@@ -52,6 +53,31 @@ describe('sana-train export', () => {
     expect(stderr).toContain('name the model with --model');
     expect(exitCode).toBe(1);
     expect((await runCommand(['export', adapter])).stderr).toContain("required option '-f, --format <name>'");
+  });
+});
+
+describe('sana-train CONFIG', () => {
+  it('writes the formats that the config asks for, and goes on from one of them', async () => {
+    const config = await tinyRun(folder, { steps: 2 });
+    const formats = ['--set', 'export.formats=[diffusers, comfyui, kohya]', '--set', 'lora.type=dora'];
+    expect(await train(config, { args: formats })).toMatchObject({ exitCode: 0 });
+    const adapter = join(folder, 'run', 'adapter');
+    expect((await readdir(adapter)).sort()).toEqual([
+      'README.md',
+      'pytorch_lora_weights.safetensors',
+      'run-comfyui.safetensors',
+      'run-kohya.safetensors',
+    ]);
+    expect((await runCommand(['inspect', join(adapter, 'run-kohya.safetensors')])).stdout).toContain(
+      'modelspec.thumbnail',
+    );
+
+    const from = ['--set', `lora.init_from=${join(adapter, 'run-comfyui.safetensors')}`];
+    const second = ['--set', `run_dir=${join(folder, 'second')}`, '--set', 'export.formats=[kohya]'];
+    const { stdout, exitCode } = await train(config, { args: [...from, ...second] });
+    expect(stdout).toContain('12 layers of rank 2, with magnitudes');
+    expect(exitCode).toBe(0);
+    expect(await readdir(join(folder, 'second', 'adapter'))).toEqual(['README.md', 'second-kohya.safetensors']);
   });
 });
 

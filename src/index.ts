@@ -15,6 +15,8 @@ export { createOnnxruntimeEngine } from './engine/onnxruntime.ts';
 export { createTfjsEngine } from './engine/tfjs.ts';
 export type { CompileOptions, Engine, Executable } from './engine/engine.ts';
 
+export { resolveModel } from './hub/resolve-model.ts';
+export type { ModelName, ResolvedModel, ResolveModelOptions } from './hub/resolve-model.ts';
 export { openPipeline } from './pipeline/open-pipeline.ts';
 export type { OpenPipelineOptions, SanaPipeline } from './pipeline/open-pipeline.ts';
 export { samplePipeline } from './pipeline/sample-pipeline.ts';

@@ -10,7 +10,9 @@ import { classDatasetOptions, datasetOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
+import { hubAccess } from '../hub/hub-access.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
+import { formatBytes } from '../io/format-bytes.ts';
 import { innerWidth } from '../models/sana-transformer-config.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { loadTokenizer } from '../text/tokenizer.ts';
@@ -88,7 +90,7 @@ export async function checkRun(config: Config, options: CheckRunOptions = {}): P
   });
   const step = resumed?.step ?? 0;
 
-  const found = await attempt(async () => await openModel(config, options, warnings));
+  const found = await attempt(async () => await openModel(config, options, warnings, problems));
   const { pipeline, missingBytes = 0 } = found ?? {};
   const isHere = pipeline !== undefined && missingBytes === 0;
   const whole = isHere && (await attempt(async () => await loadParts(pipeline)));
@@ -170,14 +172,24 @@ export async function checkRun(config: Config, options: CheckRunOptions = {}): P
 
 async function openModel(
   { model }: Config,
-  { signal, onEvent }: CheckRunOptions,
+  { signal, onEvent, machine = thisMachine() }: CheckRunOptions,
   warnings: string[],
+  problems: string[],
 ): Promise<{ readonly pipeline: SanaPipeline; readonly missingBytes: number }> {
   const { folder, missingBytes } = await resolveModel(model, {
     parts: 'configs',
     ...(signal && { signal }),
     onProgress: (event) => (event.kind === 'warning' ? void warnings.push(event.message) : onEvent?.(event)),
   });
+  if (missingBytes > 0) {
+    const { cacheDir } = await hubAccess();
+    const { free } = await machine.disk(cacheDir);
+    if (missingBytes > free) {
+      problems.push(
+        `${model.path} takes ${formatBytes(missingBytes)} more in ${cacheDir}, and ${formatBytes(free)} are free; free some space, or set HF_HOME to a folder on another disk.`,
+      );
+    }
+  }
   const pipeline = await openPipeline(folder, model.variant === null ? {} : { variant: model.variant });
   if (pipeline.transformerConfig.guidance_embeds) {
     throw new UserError(

@@ -100,7 +100,7 @@ async function listed(folder: string): Promise<string[]> {
   return names.filter((name) => /\.\w+$/.test(name)).sort();
 }
 
-describe('resolveModel', () => {
+describe('resolveModel', { timeout: 30_000 }, () => {
   it('downloads the files that a pipeline is opened with, and no others, as the libraries of Hugging Face keep them', async () => {
     const folder = await resolve();
     expect(folder).toBe(cache('snapshots', commit));

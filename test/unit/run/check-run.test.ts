@@ -1,14 +1,15 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import sharp from 'sharp';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { formatCheck } from '../../../src/cli/run-check.ts';
 import { parseConfig } from '../../../src/config/load-config.ts';
 import { checkRun, type RunCheck } from '../../../src/run/check-run.ts';
 import type { Machine } from '../../../src/run/preflight.ts';
+import { startFakeHub } from '../hub/fake-hub.ts';
 
 const pipeline = join(import.meta.dirname, '..', '..', 'parity', 'goldens', 'plain', 'pipeline');
 
@@ -52,7 +53,8 @@ async function check(changes: Changes = {}, machine?: Machine): Promise<RunCheck
   return await checkRun(config, machine ? { machine } : {});
 }
 
-describe('checkRun', () => {
+// Each opens a model and starts an engine, which takes seconds on a busy machine.
+describe('checkRun', { timeout: 30_000 }, () => {
   it('finds what a run will do, and writes nothing', async () => {
     const found = await check();
     expect(found.problems).toEqual([]);
@@ -95,7 +97,38 @@ describe('checkRun', () => {
   });
 });
 
-describe('formatCheck', () => {
+describe('checkRun of a model that is not downloaded', { timeout: 30_000 }, () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  it('downloads its small files alone, and says how much is missing and whether it fits', async () => {
+    const names = (await readdir(pipeline, { recursive: true })).filter((name) => /\.\w+$/.test(name));
+    const files = await Promise.all(
+      names.map(async (name) => [name.replaceAll('\\', '/'), await readFile(join(pipeline, name))] as const),
+    );
+    const hub = await startFakeHub('Someone/Sana_tiny', { files: new Map(files), commit: 'c'.repeat(40) });
+    vi.stubEnv('HF_ENDPOINT', hub.url);
+    vi.stubEnv('HF_HOME', join(folder, 'hf'));
+    try {
+      const found = await check({ model: { path: 'Someone/Sana_tiny' } });
+      expect(found.problems).toEqual([]);
+      expect(found.model?.missingBytes).toBeGreaterThan(100_000);
+      expect(found.captions?.texts).toBeGreaterThan(2);
+      expect(found.estimate?.memory.train).toBeGreaterThan(1e8);
+      expect(hub.requests.filter((request) => request.includes('safetensors'))).toEqual([]);
+      const full: Machine = { availableMemory: 1e12, memory: 1e12, disk: () => Promise.resolve({ free: 5000, id: 1 }) };
+      const { problems } = await check({ model: { path: 'Someone/Sana_tiny' } }, full);
+      expect(problems[0]).toMatch(
+        /^Someone\/Sana_tiny takes \d+ kB more in .*hub, and 5.0 kB are free; free some space/,
+      );
+    } finally {
+      await hub.close();
+    }
+  });
+});
+
+describe('formatCheck', { timeout: 30_000 }, () => {
   it('says what was found, and whether the run can start', async () => {
     const text = formatCheck(await check(), 'mine', false).replaceAll(/\d+(\.\d+)? (GFLOP|[kM]?B\b)/g, 'N $2');
     expect(text).toContain('model\n  mine: 2 layers, ');

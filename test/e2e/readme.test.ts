@@ -35,7 +35,12 @@ describe('README.md', () => {
     const words = [...command.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word).slice(2);
     const folder = await mkdtemp(join(tmpdir(), 'sana-train-readme-'));
     // A training is cut short, and what is written lies in a folder of its own.
-    const short = ['train.max_train_steps=2', 'train.lr_warmup_steps=0', 'sample.every=0', `run_dir=${join(folder, 'run')}`];
+    const short = [
+      'train.max_train_steps=2',
+      'train.lr_warmup_steps=0',
+      'sample.every=0',
+      `run_dir=${join(folder, 'run')}`,
+    ];
     const isTraining = words[0]?.endsWith('.yaml') === true;
     const args = isTraining
       ? [...words, ...short.flatMap((text) => ['--set', text])]

@@ -172,6 +172,8 @@ export function classDatasetOptions(
     folder,
     name: `class/${basename(folder)}`,
     kind: 'class',
+    // The model's own pictures are as large as it makes them.
+    minSide: 1,
     captionsFrom: 'instance_prompt',
     instancePrompt: source.class_prompt,
   };

@@ -146,6 +146,11 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
     }
     const datasets = await loadDatasets([...instances, ...priors.values()], signal ? { signal } : {});
     for (const line of formatReport(datasets.report)) yield { kind: 'log', message: line };
+    if (priors.size > 0 && !datasets.examples.some(({ dataset }) => dataset.kind === 'class')) {
+      throw new UserError(
+        `train.with_prior_preservation is true, and none of the class pictures in ${[...priors.keys()].join(', ')} can be used; see the lines above, or delete the folder so that they are made anew.`,
+      );
+    }
     const { examples } = yield* captionStage(config, name, datasets, signal);
     const plan = planRun(config, pipeline, examples);
     const { samples, maxTrainSteps } = plan;

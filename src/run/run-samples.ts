@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import sharp from 'sharp';
@@ -185,4 +185,17 @@ export async function writeGrids(
       .toBuffer();
     await writeBytes(join(runDir, 'samples', `${index + 1}.png`), png);
   }
+}
+
+/** The steps whose pictures are all there, in order. */
+export async function sampledSteps(runDir: string, count: number): Promise<readonly number[]> {
+  if (count === 0) return [];
+  const lists = await Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const names = await readdir(join(runDir, 'samples', String(index + 1))).catch(() => []);
+      return new Set(names.flatMap((file) => (/^step-(\d+)\.png$/.test(file) ? [Number(/\d+/.exec(file)?.[0])] : [])));
+    }),
+  );
+  const [first = new Set<number>()] = lists;
+  return [...first].filter((step) => lists.every((list) => list.has(step))).sort((a, b) => a - b);
 }

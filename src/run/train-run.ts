@@ -1,22 +1,14 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { openCache } from '../../datasets/cache.ts';
 import { keyOf } from '../../datasets/cache-keys.ts';
-import { type DatasetOptions, datasetUse } from '../../datasets/dataset-options.ts';
-import { loadDatasets } from '../../datasets/load-datasets.ts';
-import { formatReport } from '../../datasets/report.ts';
+import { datasetUse } from '../../datasets/dataset-options.ts';
 import { trainLora, type TrainHooks } from '../../trainers/lora.ts';
-import {
-  classDatasetOptions,
-  datasetOptions,
-  optimizerOptions,
-  scheduleOptions,
-  timestepOptions,
-} from '../config/options.ts';
+import { optimizerOptions, scheduleOptions, timestepOptions } from '../config/options.ts';
 import { captionStage } from '../caption/caption-stage.ts';
 import { formatConfig } from '../config/resolved-config.ts';
-import type { Config, SourceConfig } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import type { Engine } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
@@ -37,7 +29,6 @@ import { createEngine, engineSpeed } from './create-engine.ts';
 import { estimateRun } from './estimate.ts';
 import { checkWritable, preflight } from './preflight.ts';
 import { modelSize, runSize } from './run-size.ts';
-import { makeClassPictures } from './class-pictures.ts';
 import { exportRun } from './export-run.ts';
 import { cacheLatents, cachePrompts, type CacheModels, createCacheRepair } from './fill-cache.ts';
 import { instruction } from './instruction.ts';
@@ -45,7 +36,9 @@ import { pipelineKey, vaeOptions } from './pipeline-key.ts';
 import { checkpointToResume, describeChange } from './resume-point.ts';
 import { lockRun } from './run-lock.ts';
 import { planRun, plannedPrompts, plannedSamples } from './run-plan.ts';
-import { makeSamples, type RunSampler, writeGrids } from './run-samples.ts';
+import { makeSamples, type RunSampler, sampledSteps, writeGrids } from './run-samples.ts';
+import { loadPictures } from './load-pictures.ts';
+import { prefetch } from './prefetch.ts';
 import { initialState, type TrainState } from './train-state.ts';
 import { type BatchMaker, trainingBatch } from './training-batches.ts';
 import { validate } from './validate.ts';
@@ -117,40 +110,16 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
       onNotice: (notice) => notices.push(notice),
     });
     const modelKey = await pipelineKey(pipeline);
-    const classFolder = (source: SourceConfig): string =>
-      source.class_data_dir ??
-      join(
-        cache.folder,
-        'class-pictures',
-        keyOf({ prompt: source.class_prompt, model: modelKey.transformer }).slice(0, 16),
-      );
-    if (train.with_prior_preservation) {
-      for (const source of config.dataset.sources) {
-        yield* makeClassPictures(source, {
-          engine,
-          pipeline,
-          folder: classFolder(source),
-          chi,
-          maxSequenceLength,
-          size: resolution,
-          ...(signal && { signal }),
-        });
-      }
-    }
-    const instances = datasetOptions(config.dataset, resolution);
-    // Sources of one class share its pictures.
-    const priors = new Map<string, DatasetOptions>();
-    for (const source of train.with_prior_preservation ? config.dataset.sources : []) {
-      const options = classDatasetOptions(source, classFolder(source), resolution);
-      if (options) priors.set(options.folder, options);
-    }
-    const datasets = await loadDatasets([...instances, ...priors.values()], signal ? { signal } : {});
-    for (const line of formatReport(datasets.report)) yield { kind: 'log', message: line };
-    if (priors.size > 0 && !datasets.examples.some(({ dataset }) => dataset.kind === 'class')) {
-      throw new UserError(
-        `train.with_prior_preservation is true, and none of the class pictures in ${[...priors.keys()].join(', ')} can be used; see the lines above, or delete the folder so that they are made anew.`,
-      );
-    }
+    const { datasets, instances } = yield* loadPictures(config, {
+      engine,
+      pipeline,
+      cacheFolder: cache.folder,
+      transformerKey: modelKey.transformer,
+      chi,
+      maxSequenceLength,
+      size: resolution,
+      ...(signal && { signal }),
+    });
     const { examples } = yield* captionStage(config, name, datasets, signal);
     const plan = planRun(config, pipeline, examples);
     const { samples, maxTrainSteps } = plan;
@@ -338,44 +307,4 @@ function flowShiftOf({ transformerConfig }: SanaPipeline, resolutions: readonly 
     qkNorm: transformerConfig.qk_norm !== null,
     resolution: Math.max(...resolutions),
   });
-}
-
-/** Gives batches by number, in order, and loads the next one while the engine computes. */
-function prefetch<T, R>(
-  plan: Iterable<T>,
-  first: number,
-  load: (value: T, index: number) => Promise<R>,
-): (index: number) => Promise<R> {
-  const values = plan[Symbol.iterator]();
-  let next = first;
-  let ahead: Promise<R> | undefined;
-  const start = (): Promise<R> | undefined => {
-    const { value, done } = values.next();
-    if (done) return undefined;
-    const loading = load(value, next++);
-    // Its failure is told when it is asked for.
-    loading.catch(() => undefined);
-    return loading;
-  };
-  return async (index) => {
-    const current = ahead ?? start();
-    if (!current || index !== next - 1)
-      throw new RangeError(`batches are taken in order: ${next - 1} is next, ${index} was asked for`);
-    const result = await current;
-    ahead = start();
-    return result;
-  };
-}
-
-/** The steps whose pictures are all there, in order. */
-async function sampledSteps(runDir: string, count: number): Promise<readonly number[]> {
-  if (count === 0) return [];
-  const lists = await Promise.all(
-    Array.from({ length: count }, async (_, index) => {
-      const names = await readdir(join(runDir, 'samples', String(index + 1))).catch(() => []);
-      return new Set(names.flatMap((file) => (/^step-(\d+)\.png$/.test(file) ? [Number(/\d+/.exec(file)?.[0])] : [])));
-    }),
-  );
-  const [first = new Set<number>()] = lists;
-  return [...first].filter((step) => lists.every((list) => list.has(step))).sort((a, b) => a - b);
 }

@@ -1,10 +1,11 @@
 """DreamBooth with peft on an exported pipeline: can the dog nobody has drawn be learned from five pictures?
 
-    python tools/pico/dreambooth.py [--pipeline models/sana-pico] [--steps 400] [--prior-weight 1]
+    python tools/pico/dreambooth.py [--steps 200] [--lr 1e-3] [--prior-weight 1] [--captions] [--after-only]
 
 Measures before and after, with the probe: the subject (a teal dog with a star and a cape) on eight backgrounds it was never
 seen on, and the prior (other dogs and animals, without the trigger word). With a prior weight, half of every batch are
-pictures that the pipeline itself drew of dogs, as DreamBooth (Ruiz et al. 2023) has it.
+pictures that the pipeline itself drew of dogs, as DreamBooth (Ruiz et al. 2023) has it. With --captions the pictures' own
+captions are trained on, which say "in a studio", so that the studio does not become part of the dog.
 """
 
 from __future__ import annotations
@@ -44,8 +45,13 @@ def subject_score(read: dict[str, list[str]]) -> dict[str, float]:
                 teal=share(lambda a, c, e, k: c == "teal"), star=share(lambda a, c, e, k: e == "star"), cape=share(lambda a, c, e, k: k == "cape"))
 
 
-def main(pipeline: Path, steps: int, rank: int, lr: float, batch_size: int, prior_weight: float) -> None:
+def instance_captions(folder: Path) -> list[str]:
+    return [p.read_text().strip() for p in sorted(folder.glob("*.txt"))]
+
+
+def main(pipeline: Path, steps: int, rank: int, lr: float, batch_size: int, prior_weight: float, own_captions: bool, after_only: bool) -> None:
     torch.manual_seed(0)
+    folder = REPOSITORY / "examples" / "dog"
     text, transformer, ae, encoder = load_parts(pipeline)
     for part in (text, transformer, ae):
         part.requires_grad_(False)
@@ -61,13 +67,15 @@ def main(pipeline: Path, steps: int, rank: int, lr: float, batch_size: int, prio
         where = 100 * float(np.mean([seen == b for seen, b in zip(read["background"], UNSEEN * 8)]))
         return subject_score(read) | dict(background=where, prior=(score["animal"] + score["coat"]) / 2)
 
-    print("before", json.dumps(measure("before")), flush=True)
+    if not after_only:
+        print("before", json.dumps(measure("before")), flush=True)
     with torch.no_grad():
-        z = ae.encoder(to_model(instance_pictures(REPOSITORY / "examples" / "dog"))) * SCALING_FACTOR
+        z = ae.encoder(to_model(instance_pictures(folder))) * SCALING_FACTOR
         if prior_weight:
             drawn = make_pictures(text, transformer, ae, encoder, [CLASS] * 32, seed=1000)
             z_class = torch.cat([ae.encoder(to_model(drawn[k : k + 8])) for k in range(0, 32, 8)]) * SCALING_FACTOR
-        hidden, mask = encoder.encode(text, [INSTANCE] * batch_size + [CLASS] * batch_size)
+        captions = instance_captions(folder) if own_captions else [INSTANCE] * len(z)
+        hidden, mask = encoder.encode(text, captions + [CLASS])
     transformer.add_adapter(LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=TARGETS))
     adapter = [p for p in transformer.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(adapter, lr=lr, weight_decay=1e-4)
@@ -76,11 +84,12 @@ def main(pipeline: Path, steps: int, rank: int, lr: float, batch_size: int, prio
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1, (step + 1) / 20)
-        clean = z[rng.choices(range(len(z)), k=batch_size)]
+        chosen, of_class = rng.choices(range(len(z)), k=batch_size), [len(z)] * batch_size
         with torch.autocast("cpu", torch.bfloat16):
-            loss = flow_loss(transformer, clean, hidden[:batch_size], mask[:batch_size])
+            loss = flow_loss(transformer, z[chosen], hidden[chosen], mask[chosen])
             if prior_weight:
-                loss = loss + prior_weight * flow_loss(transformer, z_class[rng.choices(range(32), k=batch_size)], hidden[batch_size:], mask[batch_size:])
+                drawn_ones = z_class[rng.choices(range(len(z_class)), k=batch_size)]
+                loss = loss + prior_weight * flow_loss(transformer, drawn_ones, hidden[of_class], mask[of_class])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapter, 1.0)
@@ -97,6 +106,8 @@ if __name__ == "__main__":
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--prior-weight", type=float, default=0.0)
+    parser.add_argument("--captions", action="store_true")
+    parser.add_argument("--after-only", action="store_true")
     options = parser.parse_args()
     use_two_threads()
-    main(options.pipeline, options.steps, options.rank, options.lr, options.batch_size, options.prior_weight)
+    main(options.pipeline, options.steps, options.rank, options.lr, options.batch_size, options.prior_weight, options.captions, options.after_only)

@@ -5,7 +5,7 @@ import { float32 } from '../../../src/graph/tensor.ts';
 import { input, type Value } from '../../../src/graph/value.ts';
 
 // Run by onnxruntime.test.ts as a process of its own: prints a result, and then ends in the way that it is told to.
-const SIDE = 384;
+const SIDE = 1024;
 const [how] = process.argv.slice(2);
 const engine = createOnnxruntimeEngine({ threads: 1 });
 const x = input('x', ['N', 'N']);

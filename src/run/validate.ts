@@ -1,6 +1,7 @@
 import type { Sample } from '../../datasets/sample.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { TrainEvent } from '../events.ts';
+import { addNoise, flowTarget } from '../flow/objective.ts';
 import { float32, toFloat32 } from '../graph/tensor.ts';
 import type { AdaptedModules } from '../lora/adapter-config.ts';
 import type { SanaTransformer } from '../models/load-sana-transformer.ts';
@@ -46,7 +47,8 @@ export async function* validate(
 
   async function lossOf(sigma: number, batch: Awaited<ReturnType<typeof validationBatch>>): Promise<number> {
     const [latents, noise] = [toFloat32(batch.latents), toFloat32(batch.noise)];
-    const noisy = latents.map((value, i) => (1 - sigma) * value + sigma * (noise[i] ?? 0));
+    const noisy = addNoise(latents, noise, [sigma], batch.latents.shape);
+    const target = flowTarget(latents, noise);
     const conditions = {
       promptEmbeds: batch.promptEmbeds,
       ...(batch.promptAttentionMask && { promptAttentionMask: batch.promptAttentionMask }),
@@ -54,7 +56,7 @@ export async function* validate(
     };
     const velocity = toFloat32(await predictor.predict(float32(batch.latents.shape, noisy), conditions, [parameters]));
     let sum = 0;
-    for (let i = 0; i < velocity.length; i++) sum += ((velocity[i] ?? 0) - ((noise[i] ?? 0) - (latents[i] ?? 0))) ** 2;
+    for (let i = 0; i < velocity.length; i++) sum += ((velocity[i] ?? 0) - (target[i] ?? 0)) ** 2;
     return sum / velocity.length;
   }
 }

@@ -5,12 +5,19 @@ import { basename, dirname, isAbsolute, join } from 'node:path';
 import { modelFilesKey } from '../../datasets/cache-keys.ts';
 import { UserError } from '../errors.ts';
 import { fileError } from '../io/file-error.ts';
+import { bundledModel } from '../pipeline/model-folder.ts';
 
 /** The captioners that come with this package, for sana-pico's world. */
 export const bundledCaptioners = ['caption-pico-brief', 'caption-pico-detailed'] as const;
 
 /** The CLIP that comes with this package, for sana-pico's world. */
-export const bundledClip = 'clip-pico';
+const bundledClip = 'clip-pico';
+
+/** The CLIP that a config's `clip_model` is; undefined for `auto` with a model that no bundled one belongs to. */
+export function chosenClip(name: string, baseModel: string): string | undefined {
+  if (name !== 'auto') return name;
+  return baseModel === bundledModel ? bundledClip : undefined;
+}
 
 /** A model as transformers.js is to load it, and a name that changes when its files do. */
 export interface FoundModel {

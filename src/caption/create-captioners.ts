@@ -3,8 +3,7 @@ import { basename } from 'node:path';
 import { captionOfFileName } from '../../datasets/find-captions.ts';
 import type { CaptionConfig, CaptionerConfig } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
-import { bundledModel } from '../pipeline/model-folder.ts';
-import { bundledClip, findTransformersModel } from './bundled-models.ts';
+import { chosenClip, findTransformersModel } from './bundled-models.ts';
 import type { Captioner, CaptionFunction, PictureToCaption } from './captioner.ts';
 import { createNvlabsReader } from './nvlabs-files.ts';
 import { createOpenaiCaptioner } from './openai-captioner.ts';
@@ -135,6 +134,9 @@ export async function createCaptioners(
   );
 }
 
+/** The one that captions are rated by in Sana's paper: ViT-L/14. */
+const largeClip = 'Xenova/clip-vit-large-patch14';
+
 /**
  * The CLIP that a config asks for; undefined for none.
  * @param baseModel the model that is trained: sana-pico has a CLIP of its own world
@@ -144,8 +146,8 @@ export async function createRater(
   baseModel: string,
   client: TransformersClient,
 ): Promise<Rater | undefined> {
-  if (name === 'none') return undefined;
-  const chosen = name === 'auto' ? (baseModel === bundledModel ? bundledClip : 'Xenova/clip-vit-large-patch14') : name;
+  const chosen = chosenClip(name, baseModel) ?? largeClip;
+  if (chosen === 'none') return undefined;
   const { location, key } = await findTransformersModel(chosen);
   return {
     key: `${key}, ${window} window`,

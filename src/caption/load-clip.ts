@@ -5,12 +5,17 @@ import { clipPixels } from '../metrics/clip-pixels.ts';
 import { clipScore } from '../metrics/clip-score.ts';
 import { type ClipWindow, clipWindows } from '../metrics/clip-windows.ts';
 import type { RgbPicture } from '../metrics/pillow-resize.ts';
-import type { ModelAccess, PictureTexts, Rating } from './transformers-messages.ts';
+import type { ClipEmbeddings, ModelAccess, PictureTexts, Rating } from './transformers-messages.ts';
 
 // Shape letters: B pictures or windows, H, W pixels, T tokens, D the embeddings' width.
 
-/** Rates each picture's captions. */
-export type ClipModel = (items: readonly PictureTexts[], window: ClipWindow) => Promise<readonly (readonly Rating[])[]>;
+/** Both halves of a CLIP. */
+export interface ClipModel {
+  /** Rates each picture's captions. */
+  rate(items: readonly PictureTexts[], window: ClipWindow): Promise<readonly (readonly Rating[])[]>;
+  /** Embeds pictures and texts, [D] each; of a text that is too long its beginning. */
+  embed(pictures: readonly RgbPicture[], texts: readonly string[]): Promise<ClipEmbeddings>;
+}
 
 /** Pictures or windows that are computed at once: more of them save nothing on a CPU, and take memory. */
 const batch = 16;
@@ -121,11 +126,13 @@ function clipModel({ tokenizer, processor, vision, text }: Parts, positions: num
     return found;
   }
 
-  return async (items, window) => {
+  const tokens = (text: string): readonly number[] => tokenizer.encode(text, { add_special_tokens: false });
+
+  async function rate(items: readonly PictureTexts[], window: ClipWindow): Promise<readonly (readonly Rating[])[]> {
     const pictures = await embeddingsOf(items);
     const captions = items.map(({ texts }) =>
       texts.map((caption) => {
-        const ids = tokenizer.encode(caption, { add_special_tokens: false });
+        const ids = tokens(caption);
         return { windows: clipWindows(ids, length, window), excess: Math.max(0, ids.length - length) };
       }),
     );
@@ -143,5 +150,16 @@ function clipModel({ tokenizer, processor, vision, text }: Parts, positions: num
         excess,
       }));
     });
+  }
+
+  return {
+    rate,
+    embed: async (pictures, texts) => ({
+      pictures: await inBatches(pictures, embedPictures),
+      texts: await inBatches(
+        texts.flatMap((text) => clipWindows(tokens(text), length, 'truncate')),
+        embedWindows,
+      ),
+    }),
   };
 }

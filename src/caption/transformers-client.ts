@@ -6,6 +6,7 @@ import { UserError } from '../errors.ts';
 import type { ClipWindow } from '../metrics/clip-windows.ts';
 import type { RgbPicture } from '../metrics/pillow-resize.ts';
 import type {
+  ClipEmbeddings,
   Envelope,
   Generation,
   ModelAccess,
@@ -23,6 +24,8 @@ export interface TransformersClient {
   caption(model: string, picture: RgbPicture, generation: Generation): Promise<string>;
   /** Rates the captions of a picture; calls that wait are computed together. */
   score(model: string, item: PictureTexts, window: ClipWindow): Promise<readonly Rating[]>;
+  /** The embeddings of pictures and texts by a CLIP. */
+  embed(model: string, pictures: readonly RgbPicture[], texts: readonly string[]): Promise<ClipEmbeddings>;
   /** Ends the process; whatever waits fails. */
   close(): void;
 }
@@ -148,6 +151,10 @@ export function createTransformersClient(access: ModelAccess, token?: string): T
         items.push({ item, resolve, reject });
         void scoreWaiting();
       });
+    },
+    async embed(model, pictures, texts) {
+      const { embeddings = { pictures: [], texts: [] } } = await ask({ kind: 'embed', model, pictures, texts });
+      return embeddings;
     },
     close() {
       fail(new Error('the captioners were closed'));

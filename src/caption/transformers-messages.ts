@@ -47,6 +47,12 @@ export type Request =
       readonly model: string;
       readonly items: readonly PictureTexts[];
       readonly window: ClipWindow;
+    }
+  | {
+      readonly kind: 'embed';
+      readonly model: string;
+      readonly pictures: readonly RgbPicture[];
+      readonly texts: readonly string[];
     };
 
 /** A numbered request. */
@@ -61,7 +67,14 @@ export interface Reply {
   readonly text?: string;
   /** A rating for each text of each picture. */
   readonly ratings?: readonly (readonly Rating[])[];
+  readonly embeddings?: ClipEmbeddings;
   readonly error?: { readonly message: string; readonly isUserError: boolean };
+}
+
+/** What a CLIP makes of pictures and texts, in their order: a vector each, of one width. */
+export interface ClipEmbeddings {
+  readonly pictures: readonly Float32Array[];
+  readonly texts: readonly Float32Array[];
 }
 
 /** How well a caption fits a picture. */

@@ -33,7 +33,9 @@ async function answer(request: Request): Promise<Omit<Reply, 'id'>> {
     case 'caption':
       return { text: await loaded(captioners, request.model)(request.picture, request.generation) };
     case 'score':
-      return { ratings: await loaded(clips, request.model)(request.items, request.window) };
+      return { ratings: await loaded(clips, request.model).rate(request.items, request.window) };
+    case 'embed':
+      return { embeddings: await loaded(clips, request.model).embed(request.pictures, request.texts) };
   }
 }
 

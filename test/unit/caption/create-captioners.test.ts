@@ -11,6 +11,7 @@ const client: TransformersClient = {
   load: () => Promise.resolve(),
   caption: (model) => Promise.resolve(`by ${model}`),
   score: (_, { texts }, window) => Promise.resolve(texts.map(() => ({ score: window === 'best' ? 1 : 2, excess: 0 }))),
+  embed: () => Promise.resolve({ pictures: [], texts: [] }),
   close: () => undefined,
 };
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { decodeForModels } from '../../../src/caption/decode-for-models.ts';
 import { loadClip } from '../../../src/caption/load-clip.ts';
+import { cosine } from '../../../src/metrics/clip-score.ts';
 
 // A tiny random CLIP and transformers' scores by it, written by tools/goldens/clip.py.
 const goldens = join(import.meta.dirname, '../metrics/goldens');
@@ -27,7 +28,7 @@ describe('loadClip', () => {
         texts: golden.captions,
       })),
     );
-    const ratings = await clip(items, 'truncate');
+    const ratings = await clip.rate(items, 'truncate');
     for (const [i, scores] of golden.scores.entries()) {
       for (const [j, score] of scores.entries()) {
         expect(Math.abs((ratings[i]?.[j]?.score ?? 0) - score), golden.captions[j]?.slice(0, 20)).toBeLessThan(1e-4);
@@ -35,8 +36,17 @@ describe('loadClip', () => {
     }
     expect(ratings[0]?.map(({ excess }) => excess > 0)).toEqual([false, false, false, false, true]);
 
-    const [best] = await clip(items.slice(0, 1), 'best');
+    const [best] = await clip.rate(items.slice(0, 1), 'best');
     expect(best?.[0]?.score).toBeCloseTo(golden.scores[0]?.[0] ?? 0, 4);
+    const { pictures, texts } = await clip.embed(
+      items.map(({ picture }) => picture),
+      golden.captions,
+    );
+    for (const [i, picture] of pictures.entries()) {
+      for (const [j, text] of texts.entries()) {
+        expect(100 * cosine(picture, text)).toBeCloseTo(golden.scores[i]?.[j] ?? 0, 4);
+      }
+    }
     expect(best?.[4]?.score).toBeGreaterThanOrEqual(ratings[0]?.[4]?.score ?? 0);
   });
 });

@@ -1,4 +1,4 @@
-"""Rebuilds everything of sana-pico from nothing: pictures, models and measurements.
+"""Rebuilds everything of sana-pico from nothing: pictures, models and measurements (which need `npm ci` too).
 
     pip install -r tools/pico/requirements.txt
     python tools/pico/build.py                 hours on two cores
@@ -33,7 +33,6 @@ class Stage:
 
 STAGES = [
     Stage("examples.py"),
-    Stage("prompts.py"),
     Stage("text.py", done="tokenizer/tokenizer.json"),
     Stage("autoencoder.py", minutes=120, done="autoencoder/done"),
     Stage("latents.py", ("--pictures", "16000")),
@@ -44,8 +43,6 @@ STAGES = [
     Stage("captioner.py", ("brief",), minutes=10, done="caption-brief/done"),
     Stage("captioner.py", ("detailed",), minutes=15, done="caption-detailed/done"),
     Stage("export.py"),
-    Stage("evaluate.py"),
-    Stage("dreambooth.py"),
 ]
 
 
@@ -60,6 +57,8 @@ def main(quick: bool) -> None:
             command[-1] = "1000"
         print(" ".join(command[1:]), flush=True)
         subprocess.run(command, check=True, env={**os.environ, "PICO_STATE": str(STATE)})
+    score = ["npm", "run", "pico:score", "--", "--sheet", str(STATE / "score.png")]
+    subprocess.run(score + (["--count", "4"] if quick else []), check=True, cwd=HERE.parents[1])
 
 
 if __name__ == "__main__":

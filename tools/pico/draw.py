@@ -364,20 +364,20 @@ def paint_ears_behind(pen: Pen, animal: str, coat: Colour, line: Colour, y: floa
 def paint_pattern(pen: Pen, scene: Scene, clip: skia.Path, coat: Colour, y: float, *, on_head: bool) -> None:
     if scene.pattern == "plain":
         return
-    colour = darker(coat, 0.4) if scene.coat != "black" else (140, 138, 152)
+    colour = darker(coat, 0.58) if scene.coat != "black" else (186, 184, 198)
     pen.canvas.save()
     pen.canvas.clipPath(clip, doAntiAlias=True)
     if scene.pattern == "spotted":
-        spots = [(-32, -20, 10), (30, -24, 11), (2, -37, 9), (-42, 10, 9), (42, 6, 9)] if on_head else [(-30, -14, 9), (29, -20, 9), (-31, 16, 8), (32, 12, 8)]
+        spots = [(-33, -24, 12), (31, -27, 13), (0, -38, 11), (-45, 8, 11), (45, 4, 11)] if on_head else [(-32, -14, 11), (31, -20, 11), (-33, 16, 10), (34, 12, 10)]
         for dx, dy, r in spots:
             pen.fill(ellipse(dx, y + dy, r, r), colour)
     else:
         for dy in (-20, 0, 20):
             for s in (-1, 1):
-                pen.fill(polygon((58 * s, y + dy - 7), (27 * s, y + dy), (58 * s, y + dy + 7)), colour)
+                pen.fill(polygon((58 * s, y + dy - 9), (24 * s, y + dy), (58 * s, y + dy + 9)), colour)
         if on_head:
-            for x in (-15, 0, 15):
-                pen.fill(polygon((x - 5.5, y - 46), (x * 0.8, y - 19), (x + 5.5, y - 46)), colour)
+            for x in (-18, 0, 18):
+                pen.fill(polygon((x - 8, y - 48), (x * 0.8, y - 17), (x + 8, y - 48)), colour)
     pen.canvas.restore()
 
 
@@ -404,9 +404,9 @@ def paint_face(pen: Pen, animal: str, coat: Colour, line: Colour, y: float, is_b
             pen.fill(ellipse(7.5 * s, y + 14, 3.6, 5.2), darker(snout, 0.6))
     for s in (-1, 1):
         if animal == "frog" or is_black:
-            pen.fill(ellipse(eye_x * s, eye_y, 12.5, 13), WHITE)
-        pen.fill(ellipse(eye_x * s, eye_y, 7.8, 9.4), INK)
-        pen.fill(ellipse(eye_x * s + 2.4, eye_y - 3.2, 3.3, 3.5), WHITE)
+            pen.fill(ellipse(eye_x * s, eye_y, 13.5, 14.5), WHITE)
+        pen.fill(ellipse(eye_x * s, eye_y, 9.4, 11.2), INK)
+        pen.fill(ellipse(eye_x * s + 2.8, eye_y - 3.8, 4.2, 4.4), WHITE)
         pen.fill(ellipse(34 * s, y + 14, 8, 5.5), BLUSH, 130)
     nose_y = y + 9
     if animal == "dog":
@@ -488,9 +488,9 @@ def render(scene: Scene, *, zoom: float = 1) -> np.ndarray:
     paint_background(pen, scene, rng, width, height)
     canvas.restore()
 
-    size = min(height / 256, width / 200, 1.12) * rng.uniform(1.0, 1.09)
+    size = min(height / 256, width / 200, 1.12) * rng.uniform(1.07, 1.15)
     x = width / 2 + rng.uniform(-12, 12)
-    feet = height - 20 * size + rng.uniform(-4, 4)
+    feet = height - 15 * size + rng.uniform(-4, 3)
     pen.fill(ellipse(x, feet - 1, 52 * size, 8 * size), (30, 24, 50), 70)
     canvas.translate(x, feet)
     canvas.scale(size if rng.random() < 0.5 else -size, size)

@@ -12,7 +12,6 @@ import argparse
 import json
 import random
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -95,25 +94,11 @@ def train(minutes: float, batch_size: int) -> None:
     run.done_file().touch()
 
 
-def load_probe() -> Probe:
-    probe = Probe()
-    probe.load_state_dict(torch.load(Run("probe", 1).checkpoint, weights_only=False)["probe"])
-    return probe.eval()
-
-
 def write(probe: Probe) -> None:
     folder = REPOSITORY / "models" / "probe-pico"
     axes = {"pixel_values": {0: "batch", 2: "height", 3: "width"}} | {head: {0: "batch"} for head in pictures.HEADS}
     export(probe.to(memory_format=torch.contiguous_format), {"pixel_values": torch.zeros(2, 3, 256, 256)}, list(pictures.HEADS), axes, folder / "probe.onnx")
     (folder / "probe.json").write_text(json.dumps({"input": "pixel_values", "range": [-1, 1], "size": 256, "heads": pictures.HEADS}, indent=2) + "\n")
-
-
-@torch.no_grad()
-def predict(probe: Probe, made: np.ndarray) -> dict[str, list[str]]:
-    """What the probe reads from uint8 pictures [n, H, W, 3]: for each head, a class a picture."""
-    x = pictures.to_model(made)
-    out = [torch.cat(parts) for parts in zip(*(probe(part) for part in x.split(32)))]
-    return {head: [names[k] for k in logits.argmax(1)] for (head, names), logits in zip(pictures.HEADS.items(), out)}
 
 
 if __name__ == "__main__":

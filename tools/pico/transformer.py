@@ -26,7 +26,6 @@ import world
 from autoencoder import SCALING_FACTOR, to_pictures
 from grid import save_grid
 from optim import Muon
-from prompts import evaluation_scenes
 from run import Run, use_two_threads, warmup_then_decay
 from text import DIFFUSERS_CHI, NVLABS_CHI, CaptionEncoder, load_tokenizer, make_text_encoder
 
@@ -129,7 +128,7 @@ def train(minutes: float, lr: float, batch_size: int, start: Path | None) -> Non
         average = state["average"]
     rng = random.Random(f"transformer/{run.step}")
     torch.manual_seed(run.step)
-    shown = evaluation_scenes(32)
+    shown = [world.scene_at("shown", k, square=True) for k in range(32)]
     losses: list[float] = []
     sizes, counts = list(groups), [len(scenes) for scenes, _ in groups.values()]
     run.log(event="begins", pictures=sum(counts), transformer=sum(p.numel() for p in transformer.parameters()), text=sum(p.numel() for p in text.parameters()))

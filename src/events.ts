@@ -19,6 +19,25 @@ export interface ExampleLoss {
   readonly loss: number;
 }
 
+/** How a sample compares with its prompt and with training pictures, in cosines of CLIP's embeddings, -1 to 1. */
+export interface SampleMetrics {
+  /** Of the sample. */
+  readonly index: number;
+  readonly prompt: string;
+  readonly seed: number;
+  /** Whether the prompt asks for what is trained, or for its class alone, which should stay as it was. */
+  readonly role: 'subject' | 'class';
+  /** CLIP-I: with the training pictures of the subject, the mean over them. Of a class prompt: with all of them. */
+  readonly clipI: number;
+  /** CLIP-T: with the prompt. */
+  readonly clipT: number;
+  /** Of a class prompt: with the picture of step 0 from the same seed, where there is one. */
+  readonly clipIToStart?: number;
+}
+
+/** Means of {@link SampleMetrics} over prompts of one role. */
+export type MeanMetrics = Pick<SampleMetrics, 'clipI' | 'clipT' | 'clipIToStart'>;
+
 /**
  * What happens in a run, told by the trainer and consumed by the dashboard, the log, TensorBoard and the report.
  * Steps count finished optimizer steps: step 0 is before the first.
@@ -68,6 +87,17 @@ export type TrainEvent =
       readonly seed: number;
       /** Relative to the run's folder. */
       readonly path: string;
+      readonly seconds: number;
+    }
+  | {
+      readonly kind: 'metrics';
+      readonly step: number;
+      /** The CLIP that measured. */
+      readonly model: string;
+      readonly samples: readonly SampleMetrics[];
+      readonly subject?: MeanMetrics;
+      readonly class?: MeanMetrics;
+      /** What it took, with loading the CLIP. */
       readonly seconds: number;
     }
   | { readonly kind: 'checkpoint'; readonly step: number; readonly path: string }

@@ -4,6 +4,7 @@ import { UserError } from '../errors.ts';
 import { createSchedule } from '../optim/schedules.ts';
 import { idleOptions } from './idle-options.ts';
 import { scheduleOptions } from './options.ts';
+import { addedClassPrompts } from './prompt-roles.ts';
 import { usualLearningRate } from './optimizer-section.ts';
 import type { Config } from './schema.ts';
 import type { Finding, IsGiven } from './finding.ts';
@@ -86,7 +87,8 @@ function pathOfSource(sources: number, index: number, option: string): Path {
   return sources === 1 ? ['dataset', option] : ['dataset', 'sources', index, option];
 }
 
-function* checkPrior({ dataset, train }: Config, isGiven: IsGiven): Generator<Finding> {
+function* checkPrior(config: Config, isGiven: IsGiven): Generator<Finding> {
+  const { dataset, train } = config;
   const classPaths: [Path, ...Path[]] = [
     ['train', 'with_prior_preservation'],
     ['dataset', 'class_prompt'],
@@ -101,7 +103,7 @@ function* checkPrior({ dataset, train }: Config, isGiven: IsGiven): Generator<Fi
         'train.with_prior_preservation is true, but there is no dataset.class_prompt; add what the class is called, such as "a photo of dog" for "a photo of sks dog".',
     };
   }
-  if (!train.with_prior_preservation && withClass.length > 0) {
+  if (!train.with_prior_preservation && withClass.length > 0 && addedClassPrompts(config).length === 0) {
     yield {
       level: 'warning',
       paths: [['dataset', 'class_prompt'], ...classPaths],

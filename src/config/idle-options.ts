@@ -50,7 +50,7 @@ export function* idleOptions(config: Config, isGiven: IsGiven): Generator<Findin
       sample.prompts.length > 0 && sample.prompts.every(({ guidance_scale }) => guidance_scale === 1),
       'with guidance_scale: 1',
     ],
-    ['sample', ['at_start', 'prompts'], sample.every === 0, 'with every: 0'],
+    ['sample', ['at_start', 'prompts', 'clip_model'], sample.every === 0, 'with every: 0'],
     ['export', ['merged_layout'], !config.export.formats.includes('merged'), 'without merged in formats'],
     ['export', ['fold_alpha'], !config.export.formats.includes('diffusers'), 'without diffusers in formats'],
   ];

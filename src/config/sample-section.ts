@@ -123,6 +123,22 @@ export const sampleSection = z
       defaultText: "`auto`: what the model's scheduler_config.json says",
       mayChange: true,
     }),
+    clip_model: z
+      .string()
+      .min(1)
+      .default('auto')
+      .register(optionDocs, {
+        about:
+          'Measures each sample with this CLIP, a Hugging Face id or a folder, or `none`: CLIP-I (likeness to the training pictures) and CLIP-T (fit to the prompt). Samples of prompts without the `trigger_word` are compared with step 0, which shows what training changes beside the subject; where no prompt is such a one, each `class_prompt` is sampled too.',
+        expects: 'auto, none, a Hugging Face id or a folder',
+        usual:
+          'Xenova/clip-vit-base-patch32 (a download of 0.6 GB), or Xenova/clip-vit-large-patch14 (1.7 GB) for finer differences; it is in memory, in a process of its own, only while it measures',
+        defaultText: '`auto`: the bundled one for sana-pico, `none` for other models',
+        source: "DreamBooth's paper, section 4.2",
+        path: 'model',
+        words: ['auto', 'none'],
+        mayChange: true,
+      }),
   })
   .transform((sample) => {
     const { negative_prompt, seed, width, height, guidance_scale, num_inference_steps } = sample;

@@ -148,6 +148,7 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
       case 'end':
         state = { ...state, end: event, step: event.reason === 'failed' ? state.step : event.step };
         break;
+      case 'metrics':
       case 'checkpoint':
       case 'export':
       case 'log':

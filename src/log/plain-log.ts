@@ -55,6 +55,16 @@ export function createPlainLog(every = 1): (event: TimedEvent) => string | undef
         return `validation at step ${event.step}: loss ${event.loss.toFixed(4)} (${event.bins.map(({ from, to, loss }) => `sigma ${from.toFixed(2)}-${to.toFixed(2)}: ${loss.toFixed(4)}`).join(', ')})`;
       case 'sample':
         return `sample at step ${event.step}: ${event.path} (${formatDuration(event.seconds)})`;
+      case 'metrics': {
+        const { subject, class: ofClass } = event;
+        const start = ofClass?.clipIToStart;
+        const parts = [
+          subject && `CLIP-I ${subject.clipI.toFixed(3)}, CLIP-T ${subject.clipT.toFixed(3)}`,
+          ofClass &&
+            `class prompts: ${start === undefined ? '' : `${start.toFixed(3)} as at step 0, `}CLIP-T ${ofClass.clipT.toFixed(3)}`,
+        ].filter((part) => part !== undefined);
+        return `metrics at step ${event.step}: ${parts.join('; ')} (${formatDuration(event.seconds)})`;
+      }
       case 'checkpoint':
         return `saved ${event.path}`;
       case 'export':

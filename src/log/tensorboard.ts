@@ -6,7 +6,7 @@ import { Crc32c } from '@aws-crypto/crc32c';
 import protobuf from 'protobufjs';
 import { stringify } from 'yaml';
 
-import type { TimedEvent } from '../events.ts';
+import type { MeanMetrics, TimedEvent } from '../events.ts';
 import { fileError } from '../io/file-error.ts';
 
 /**
@@ -78,7 +78,7 @@ export interface TensorboardLog {
 
 /**
  * Opens tensorboard/events.out.tfevents.* of a run: scalars (loss, learning rate, gradient norm, seconds, memory,
- * validation), pictures, and the config as text. A resumed run begins another file beside the first, which TensorBoard
+ * validation, CLIP's cosines), pictures, and the config as text. A resumed run begins another file beside the first, which TensorBoard
  * joins.
  * @throws UserError when it cannot be written
  */
@@ -132,6 +132,15 @@ export async function openTensorboardLog(runDir: string, now: number): Promise<T
           );
           return;
         }
+        case 'metrics': {
+          const means = { subject: event.subject, class: event.class };
+          const scalars = Object.entries(means).flatMap(([role, mean]) => metricScalars(`metrics/${role}`, mean));
+          const prompts = event.samples.flatMap(({ index, prompt, ...metrics }) =>
+            metricScalars(`metrics_${index + 1}: ${prompt.slice(0, 80)}`, metrics),
+          );
+          await write(event.time, event.step, scalarValues(Object.fromEntries([...scalars, ...prompts])));
+          return;
+        }
         case 'sample': {
           const png = await readFile(join(runDir, event.path));
           // Width and height stand at fixed places of a PNG's first chunk.
@@ -152,6 +161,15 @@ export async function openTensorboardLog(runDir: string, now: number): Promise<T
     },
     close: () => handle.close(),
   };
+}
+
+/** CLIP's cosines as scalars: those that were measured. */
+function metricScalars(name: string, metrics: MeanMetrics | undefined): readonly (readonly [string, number])[] {
+  const { clipI, clipT, clipIToStart } = metrics ?? {};
+  const scalars = { clip_i: clipI, clip_t: clipT, clip_i_to_step_0: clipIToStart };
+  return Object.entries(scalars).flatMap(([key, value]) =>
+    value === undefined ? [] : [[`${name}/${key}`, value] as const],
+  );
 }
 
 function scalarValues(scalars: Readonly<Record<string, number>>): readonly object[] {

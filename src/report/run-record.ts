@@ -12,6 +12,9 @@ import { createPictureLosses, type PictureLoss } from './picture-losses.ts';
 /** A picture that a run made on its way. */
 export type SampleRecord = Extract<TimedEvent, { kind: 'sample' }>;
 
+/** What a CLIP says of a step's samples. */
+export type MetricsRecord = Extract<TimedEvent, { kind: 'metrics' }>;
+
 /** A loss on held-out pictures. */
 export type ValidationRecord = Extract<TimedEvent, { kind: 'validation' }>;
 
@@ -33,6 +36,8 @@ export interface RunRecord {
   readonly learningRate: Series;
   readonly gradNorm: Series;
   readonly validations: readonly ValidationRecord[];
+  /** What a CLIP says of samples, by step. */
+  readonly metrics: readonly MetricsRecord[];
   /** By prompt and step, in the order of the first; a step that was made again stands once. */
   readonly samples: readonly SampleRecord[];
   readonly pictures: readonly PictureLoss[];
@@ -54,6 +59,7 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
   const [loss, learningRate, gradNorm] = [createSeries(), createSeries(), createSeries()];
   const samples = new Map<string, SampleRecord>();
   const validations = new Map<number, ValidationRecord>();
+  const metrics = new Map<number, MetricsRecord>();
   const exports = new Map<string, string>();
   const warnings = new Set<string>();
   const pictures = createPictureLosses();
@@ -74,6 +80,7 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
         // What comes after the checkpoint that it goes on from is made again.
         for (const series of [loss, learningRate, gradNorm]) series.truncate(event.firstStep);
         for (const key of validations.keys()) if (key > event.firstStep) validations.delete(key);
+        for (const key of metrics.keys()) if (key > event.firstStep) metrics.delete(key);
         for (const [key, sample] of samples) if (sample.step > event.firstStep) samples.delete(key);
         run = event;
         state = 'under way';
@@ -117,6 +124,9 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
         stage = { key, done: event.done, time: event.time };
         break;
       }
+      case 'metrics':
+        metrics.set(event.step, event);
+        break;
       case 'checkpoint':
       case 'log':
         break;
@@ -145,6 +155,7 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
     learningRate,
     gradNorm,
     validations: [...validations.values()],
+    metrics: [...metrics.values()].sort((a, b) => a.step - b.step),
     samples: [...samples.values()].sort((a, b) => a.index - b.index || a.step - b.step),
     pictures: pictures.list(),
     stageSeconds,

@@ -12,6 +12,7 @@ import { sanaModules } from '../models/sana-transformer-config.ts';
 import type { Params } from '../optim/optimizer.ts';
 import { readFile } from 'node:fs/promises';
 import { changesAdapter, exportFolder, exportFormats, runFileName } from './export-formats.ts';
+import type { MetricsEvent, RunMetrics } from './run-metrics.ts';
 import type { RunSampler } from './run-samples.ts';
 import { makeSamples, samplePath } from './run-samples.ts';
 
@@ -23,6 +24,8 @@ export interface ExportRunOptions {
   readonly modules: AdaptedModules;
   readonly parameters: Params;
   readonly sampler: RunSampler;
+  /** What measured its samples. */
+  readonly metrics?: Pick<RunMetrics, 'first' | 'last'>;
   readonly signal?: AbortSignal;
 }
 
@@ -39,6 +42,7 @@ export async function* exportRun({
   modules,
   parameters,
   sampler,
+  metrics,
   signal,
 }: ExportRunOptions): AsyncGenerator<TrainEvent> {
   const folder = exportFolder(config, runDir);
@@ -52,7 +56,7 @@ export async function* exportRun({
     yield { kind: 'export', format: 'diffusers', path: shown };
   }
   yield* exportFormats(config, runDir, step, { modules, tensors: parameters }, sampler);
-  await writeText(join(folder, 'README.md'), modelCard(config, sampler));
+  await writeText(join(folder, 'README.md'), modelCard(config, sampler, metrics));
   yield { kind: 'stage', stage: 'export', done: 1, total: 1, what: 'adapter' };
 }
 
@@ -105,7 +109,11 @@ async function* exportTrained(
 const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
 /** The model card: what was learned from what, how to load it, and its pictures. */
-function modelCard(config: Config, { name, runDir, samples, chiName }: RunSampler): string {
+function modelCard(
+  config: Config,
+  { name, runDir, samples, chiName }: RunSampler,
+  metrics?: ExportRunOptions['metrics'],
+): string {
   const { train, lora, model } = config;
   const { title, author, license } = config.export;
   const triggers = config.dataset.sources.flatMap(
@@ -147,6 +155,29 @@ ${usage(config, base, prompt, runDir, chiName !== null)}
 | | |
 | --- | --- |
 ${rows.map(([key, value]) => `| ${key} | ${value} |`).join('\n')}
+${metrics?.last ? metricsTable(metrics.last, metrics.first) : ''}`;
+}
+
+/** What a CLIP says of the last samples, and of the first ones in brackets. */
+function metricsTable(last: MetricsEvent, first = last): string {
+  const change = (before: number | undefined, now: number): string =>
+    before === undefined || first.step === last.step ? now.toFixed(3) : `${now.toFixed(3)} (${before.toFixed(3)})`;
+  const rows = last.samples.map(({ index, prompt, seed, role, clipI, clipT, clipIToStart }) => {
+    const before = first.samples.find((sample) => sample.index === index);
+    const text = prompt.replaceAll('|', '\\|').replaceAll('\n', ' ');
+    const kept = role === 'class' ? (clipIToStart?.toFixed(3) ?? '') : '';
+    return `| ${text}, seed ${seed} | ${change(before?.clipI, clipI)} | ${change(before?.clipT, clipT)} | ${kept} |`;
+  });
+  return `
+## How near it comes
+
+Cosines of ${last.model}'s embeddings at step ${last.step}${first.step === last.step ? '' : `, at step ${first.step} in brackets`}: CLIP-I with the training pictures, CLIP-T with
+the prompt, and for prompts without the subject how much the picture is still that of step 0. Every CLIP has a scale of
+its own.
+
+| prompt | CLIP-I | CLIP-T | as at step 0 |
+| --- | --- | --- | --- |
+${rows.join('\n')}
 `;
 }
 

@@ -2,6 +2,7 @@ import type { Example } from '../../datasets/example.ts';
 import { holdOut } from '../../datasets/hold-out.ts';
 import { type Batch, countBatches, planFrom, type PlanOptions } from '../../datasets/plan-epoch.ts';
 import { plainSample, type Sample } from '../../datasets/sample.ts';
+import { addedClassPrompts } from '../config/prompt-roles.ts';
 import type { Config } from '../config/schema.ts';
 import type { Prompt } from '../models/encode-prompts.ts';
 import type { SanaPipeline } from '../pipeline/open-pipeline.ts';
@@ -25,10 +26,11 @@ export interface RunPlan {
 
 /** Plans a run on pictures that were found good. */
 export function planRun(
-  { dataset, train, sample }: Pick<Config, 'dataset' | 'train' | 'sample'>,
+  config: Pick<Config, 'dataset' | 'model' | 'train' | 'sample'>,
   pipeline: Pick<SanaPipeline, 'defaultSize' | 'sizeMultiple' | 'transformerConfig'>,
   examples: readonly Example[],
 ): RunPlan {
+  const { dataset, train, sample } = config;
   const held = holdOut(examples, { count: dataset.validation_count, seed: train.seed });
   const options: PlanOptions = {
     examples: held.training,
@@ -47,7 +49,13 @@ export function planRun(
     validation: held.validation.flatMap((example) =>
       example.buckets.slice(0, 1).map((bucket) => plainSample(example, bucket)),
     ),
-    samples: runSamples(sample, pipeline, pipeline.defaultSize, [...new Set(captions)].slice(0, 2)),
+    samples: runSamples(
+      sample,
+      pipeline,
+      pipeline.defaultSize,
+      [...new Set(captions)].slice(0, 2),
+      addedClassPrompts(config),
+    ),
     perEpoch,
     maxTrainSteps,
     batches: (step) =>

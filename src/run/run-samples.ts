@@ -1,5 +1,5 @@
 import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import sharp from 'sharp';
 
@@ -24,28 +24,26 @@ import { cachedPrompt, type CacheModels, type CacheRepair, promptOf } from './fi
 /** A picture that the run makes again and again. */
 export type RunSample = CompleteRequest;
 
-/** The pictures that a config asks for: each prompt as often as it says, with seeds that count up. */
+/**
+ * The pictures that a config asks for: each prompt as often as it says, with seeds that count up.
+ * @param defaults prompts where the config has none
+ * @param added prompts beside the others
+ */
 export function runSamples(
   config: SampleConfig,
   pipeline: Pick<SanaPipeline, 'defaultSize' | 'sizeMultiple' | 'transformerConfig'>,
   resolution: number,
   defaults: readonly string[],
+  added: readonly string[],
 ): readonly RunSample[] {
   const auto = (size: number | 'auto'): number => (size === 'auto' ? resolution : size);
-  const { prompts } = config;
-  const listed =
-    prompts.length > 0
-      ? prompts
-      : defaults.map((prompt) => ({
-          prompt,
-          negative_prompt: config.negative_prompt,
-          seed: config.seed,
-          width: config.width,
-          height: config.height,
-          guidance_scale: config.guidance_scale,
-          num_inference_steps: config.num_inference_steps,
-        }));
-  return listed.flatMap((entry) =>
+  const { negative_prompt, seed, width, height, guidance_scale, num_inference_steps } = config;
+  const common = { negative_prompt, seed, width, height, guidance_scale, num_inference_steps };
+  const prompts = [
+    ...(config.prompts.length > 0 ? config.prompts : defaults.map((prompt) => ({ prompt, ...common }))),
+    ...added.map((prompt) => ({ prompt, ...common })),
+  ];
+  return prompts.flatMap((entry) =>
     Array.from({ length: config.num_images_per_prompt }, (_, i) =>
       completeRequest(
         pipeline,
@@ -85,6 +83,15 @@ export function samplePath(index: number, step: number): string {
   return `samples/${index + 1}/step-${String(step).padStart(6, '0')}.png`;
 }
 
+/** A picture that is to be made, and where it goes. */
+export interface SamplePlace {
+  /** Tells the prompts of a run apart. */
+  readonly index: number;
+  readonly request: RunSample;
+  /** Relative to the run's folder. */
+  readonly path: string;
+}
+
 /**
  * Makes every picture with the adapter as it is, by the sampler of `sana-train sample`. Transformer and autoencoder are
  * compiled for the occasion, so that training keeps no second model in memory.
@@ -95,15 +102,20 @@ export async function* makeSamples(
   modules: AdaptedModules,
   parameters: Params,
   signal?: AbortSignal,
+  places: readonly SamplePlace[] = sampler.samples.map((request, index) => ({
+    index,
+    request,
+    path: samplePath(index, step),
+  })),
 ): AsyncGenerator<TrainEvent> {
-  const { runDir, engine, pipeline, cache, models, repair, config, samples } = sampler;
+  const { runDir, engine, pipeline, cache, models, repair, config } = sampler;
   const transformer = await pipeline.loadTransformer();
   const predictor = await createPredictor(engine, transformer, [modules]);
   const vae = createDcAe(engine, await pipeline.loadVae(), pipeline.vaeOptions);
   try {
-    for (const [index, request] of samples.entries()) {
+    for (const [done, { index, request, path }] of places.entries()) {
       signal?.throwIfAborted();
-      yield { kind: 'stage', stage: 'sample', done: index, total: samples.length, what: `pictures at step ${step}` };
+      yield { kind: 'stage', stage: 'sample', done, total: places.length, what: `pictures at step ${step}` };
       const start = performance.now();
       const solver = solverFromConfig(
         pipeline.scheduler.config,
@@ -129,8 +141,7 @@ export async function* makeSamples(
         ...(signal && { signal }),
       });
       const image = await decodePicture(vae, latents);
-      const path = samplePath(index, step);
-      await mkdir(join(runDir, 'samples', String(index + 1)), { recursive: true });
+      await mkdir(dirname(join(runDir, path)), { recursive: true });
       const { latents: _, ...settings } = request;
       const texts = settingsTexts({
         ...settings,
@@ -148,8 +159,8 @@ export async function* makeSamples(
     yield {
       kind: 'stage',
       stage: 'sample',
-      done: samples.length,
-      total: samples.length,
+      done: places.length,
+      total: places.length,
       what: `pictures at step ${step}`,
     };
   } finally {

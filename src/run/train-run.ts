@@ -36,11 +36,13 @@ import { pipelineKey, vaeOptions } from './pipeline-key.ts';
 import { checkpointToResume, describeChange } from './resume-point.ts';
 import { lockRun } from './run-lock.ts';
 import { planRun, plannedPrompts, plannedSamples } from './run-plan.ts';
+import { createRunMetrics } from './run-metrics.ts';
 import { makeSamples, type RunSampler, sampledSteps, writeGrids } from './run-samples.ts';
 import { loadPictures } from './load-pictures.ts';
 import { prefetch } from './prefetch.ts';
 import { initialState, type TrainState } from './train-state.ts';
 import { type BatchMaker, trainingBatch } from './training-batches.ts';
+import { sampleTyped } from './typed-samples.ts';
 import { validate } from './validate.ts';
 
 /** What a run needs beside its config. */
@@ -177,15 +179,13 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
     const trainingStep = await createTrainingStep(engine, model, modules, {
       gradientCheckpointing: train.gradient_checkpointing,
     });
-    const unmasked = new Map(
-      instances.map((options, i) => [datasetUse(options).name, config.dataset.sources[i]?.unmasked_weight ?? 0]),
-    );
+    const sourceNames = new Map(instances.map((options, i) => [datasetUse(options).name, i]));
     const maker: BatchMaker = {
       cache,
       models,
       repair,
       scalingFactor: pipeline.vaeConfig.scalingFactor,
-      unmaskedWeight: (dataset) => unmasked.get(dataset) ?? 0,
+      unmaskedWeight: (dataset) => config.dataset.sources[sourceNames.get(dataset) ?? -1]?.unmasked_weight ?? 0,
     };
     const random = createRandom(train.seed);
     const resolutions = plan.training.flatMap(({ buckets }) => buckets.map((bucket) => bucket.resolution));
@@ -210,6 +210,19 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
       samples,
     };
 
+    const metrics = createRunMetrics({
+      config,
+      runDir,
+      samples,
+      examples: examples.filter(({ dataset }) => dataset.kind === 'instance'),
+      sourceOf: (dataset) => sourceNames.get(dataset),
+      ...(signal && { signal }),
+    });
+    const measuredSamples = async function* (step: number): AsyncGenerator<TrainEvent> {
+      yield* makeSamples(sampler, step, modules, shown(), signal);
+      if (metrics) yield* metrics.measure(step);
+    };
+
     const outcome = yield* trainLora({
       trainingStep,
       state,
@@ -227,9 +240,11 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
           sample: {
             every: config.sample.every,
             atStart: config.sample.at_start,
-            run: (step) => untilStopped(makeSamples(sampler, step, modules, shown(), signal), signal),
+            run: (step) => untilStopped(measuredSamples(step), signal),
           },
         }),
+        prompts: (step, texts) =>
+          untilStopped(sampleTyped(sampler, texts, step, modules, shown(), signal), signal),
         ...(plan.validation.length > 0 && {
           validate: {
             every: train.validation_steps,
@@ -281,6 +296,7 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
       modules,
       parameters: shown(),
       sampler,
+      ...(metrics && { metrics }),
       ...(signal && { signal }),
     });
     const steps = await sampledSteps(runDir, samples.length);

@@ -56,4 +56,14 @@ describe('createPlainLog', () => {
     expect(log(stage(2, 11_000))).toBe('cache: 2 of 4 pictures, 11 s left');
     expect(log(stage(4, 20_000))).toBe('cache: 4 of 4 pictures, in 20 s');
   });
+
+  it("says how near samples come to the subject, and how far class prompts' pictures have gone", () => {
+    const log = createPlainLog();
+    const metrics = { kind: 'metrics', time: 0, step: 20, model: 'clip-pico', samples: [], seconds: 1 } as const;
+    const subject = { clipI: 0.5, clipT: 0.25 };
+    expect(log({ ...metrics, subject })).toBe('metrics at step 20: CLIP-I 0.500, CLIP-T 0.250 (1.0 s)');
+    expect(log({ ...metrics, subject, class: { ...subject, clipIToStart: 0.875 } })).toBe(
+      'metrics at step 20: CLIP-I 0.500, CLIP-T 0.250; class prompts: 0.875 as at step 0, CLIP-T 0.250 (1.0 s)',
+    );
+  });
 });

@@ -17,6 +17,10 @@ describe('openTensorboardLog', () => {
       loss: 0.5,
       bins: [{ from: 0, to: 1, loss: 0.5 }],
     });
+    const mean = { clipI: 0.75, clipT: 0.25 };
+    const samples = [{ index: 1, prompt: 'a dog', seed: 0, role: 'class', ...mean, clipIToStart: 0.5 }] as const;
+    const metrics = { kind: 'metrics', step: 7, model: 'clip', samples, subject: mean, seconds: 1 } as const;
+    await log.append({ ...metrics, time: 1_700_000_001_000 });
     await log.close();
     const [name = ''] = await readdir(join(folder, 'tensorboard'));
     expect(name).toMatch(/^events\.out\.tfevents\.1700000000\./);
@@ -35,9 +39,12 @@ describe('openTensorboardLog', () => {
       records.push(data.toString('latin1'));
       at += 16 + length;
     }
-    expect(records).toHaveLength(2);
+    expect(records).toHaveLength(3);
     expect(records[0]).toContain('brain.Event:2');
     expect(records[1]).toContain('validation/sigma_0.00_1.00');
+    for (const tag of ['metrics/subject/clip_i', 'metrics_2: a dog/clip_i_to_step_0'])
+      expect(records[2]).toContain(tag);
+    expect(records[2]).not.toContain('metrics/class');
     await rm(folder, { recursive: true });
   });
 });

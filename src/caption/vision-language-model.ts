@@ -13,7 +13,10 @@ export type VisionLanguageModel = (picture: RgbPicture, generation: Generation) 
 const florenceTasks = ['<CAPTION>', '<DETAILED_CAPTION>', '<MORE_DETAILED_CAPTION>'];
 
 /** Chat models whose processors take the text before the pictures; the others take the pictures first. */
-const textFirst = ['idefics3', 'smolvlm', 'qwen2_vl', 'qwen2_5_vl', 'qwen3_vl', 'gemma3', 'gemma3n'];
+const textFirst =
+  'idefics3 smolvlm qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen3_5 qwen3_5_moe gemma3 gemma3n gemma4 glm_ocr'.split(
+    ' ',
+  );
 
 /** The parts of a model as they are used here: what transformers.js returns has looser types than any of this. */
 interface Parts {
@@ -28,7 +31,10 @@ interface Parts {
     (text: string): Readonly<Record<string, unknown>>;
     batch_decode(ids: unknown, options: { readonly skip_special_tokens: boolean }): readonly string[];
   };
-  readonly model: { generate(inputs: Readonly<Record<string, unknown>>): Promise<unknown> };
+  readonly model: {
+    readonly config: Readonly<Record<string, unknown>>;
+    generate(inputs: Readonly<Record<string, unknown>>): Promise<unknown>;
+  };
 }
 
 /** The size that an image processor brings every picture to, whatever its shape; undefined where there is none such. */
@@ -85,8 +91,10 @@ export async function ask(
     return typeof text === 'string' ? text.replace(/<pad>/g, '') : '';
   }
   if (type === 'moondream1') {
-    // The words that moondream was trained to be asked by.
-    const inputs = tokenizer(`<image>\n\nQuestion: ${prompt ?? defaultPrompt}\n\nAnswer:`);
+    // The words that moondream was trained to be asked by, with a place for each of the picture's embeddings.
+    const { num_image_tokens: places } = model.config;
+    const images = '<image>'.repeat(typeof places === 'number' ? places : 1);
+    const inputs = tokenizer(`${images}\n\nQuestion: ${prompt ?? defaultPrompt}\n\nAnswer:`);
     const pixels = await processor(image);
     return first(afterPrompt(await model.generate({ ...inputs, ...pixels, ...limits }), inputs));
   }
@@ -105,11 +113,16 @@ export async function loadVisionLanguageModel(
   dtype: WeightsDtype,
   access: ModelAccess,
 ): Promise<VisionLanguageModel> {
-  const options = await pretrainedOptions(model, dtype, access);
-  const config = await transformers.AutoConfig.from_pretrained(model, options);
+  const config = await transformers.AutoConfig.from_pretrained(model, { local_files_only: !access.remote });
   const type = config.model_type ?? '';
   const Model =
     type === 'vision-encoder-decoder' ? transformers.AutoModelForVision2Seq : transformers.AutoModelForImageTextToText;
+  if (!Model.supports(type)) {
+    throw new UserError(
+      `${model} is of type ${type === '' ? 'unknown' : type}, which transformers.js does not caption with (BLIP is one of those); use Florence-2, SmolVLM, Moondream or ViT-GPT2, or a server (type: openai).`,
+    );
+  }
+  const options = await pretrainedOptions(model, dtype, access);
   // The library's own types are of `any` kind here; what is used of them is in Parts.
   const parts = {
     processor: await transformers.AutoProcessor.from_pretrained(model, options),

@@ -27,6 +27,7 @@ function parts(output: Tensor, size?: object): Parts & { readonly calls: unknown
       batch_decode: (tokens: unknown) => [tokens instanceof Tensor ? [...tokens.data].join(' ') : ''],
     }),
     model: {
+      config: { num_image_tokens: 2 },
       generate(inputs) {
         calls.push(['generate', inputs]);
         return Promise.resolve(output);
@@ -63,7 +64,7 @@ describe('ask', () => {
     const model = parts(ids(1, 8));
     expect(await ask('moondream1', model, picture, { prompt: 'What?', maxNewTokens: 9 })).toBe('8');
     expect(model.calls[1]?.[1]).toMatchObject({
-      text: '<image>\n\nQuestion: What?\n\nAnswer:',
+      text: '<image><image>\n\nQuestion: What?\n\nAnswer:',
       pixel_values: 'pixels',
     });
   });

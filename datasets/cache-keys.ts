@@ -77,9 +77,12 @@ export interface TextKeyOptions {
   readonly dtype: DType | 'int8' | 'int4';
 }
 
+// Raised when encoding gives other numbers, be it in their last bits, for the same text.
+const textVersion = 2;
+
 /** The key of a text's embeddings. */
 export function textKey({ text, chi, modelKey, maxSequenceLength, dtype }: TextKeyOptions): string {
-  return keyOf({ kind: 'text', version: 1, text, chi, modelKey, maxSequenceLength, dtype });
+  return keyOf({ kind: 'text', version: textVersion, text, chi, modelKey, maxSequenceLength, dtype });
 }
 
 // A file up to this size is hashed whole; of a larger one its header and evenly spaced samples, since a text encoder's

@@ -48,8 +48,8 @@ export function negativePrompt(prompt = ''): Prompt {
 
 /**
  * Encodes prompts as SanaPipeline.encode_prompt of diffusers does. The layers' weights pass through memory once for up
- * to `rowsPerPass` tokens, so give all prompts at once, the negative one too; prompts that begin alike, or are equal,
- * are not computed twice.
+ * to `rowsPerPass` tokens, so give all prompts at once, the negative one too; the instruction, and prompts that are
+ * equal, are not computed twice. What comes of a prompt does not depend on the others, bit for bit.
  * @throws UserError for NaN in the weights and for a tokenizer of another model
  */
 export async function encodePrompts(
@@ -77,7 +77,7 @@ export async function* streamEncodedPrompts(
 ): AsyncGenerator<EncodedPrompt & { readonly index: number }> {
   const prepared = prompts.map((entry) => {
     const one = typeof entry === 'string' ? { prompt: entry, chi } : entry;
-    const { text, inputIds, attentionMask, select, truncated } = preparePrompt({
+    const { text, inputIds, attentionMask, select, truncated, instruction } = preparePrompt({
       ...one,
       tokenizer,
       maxSequenceLength,
@@ -89,7 +89,13 @@ export async function* streamEncodedPrompts(
         `The tokenizer makes no token of ${JSON.stringify(text)}; use Gemma's, which begins with BOS.`,
       );
     }
-    return { text, truncated, inputIds: tokens, positions: select.filter((position) => position < tokens.length) };
+    return {
+      text,
+      truncated,
+      inputIds: tokens,
+      shared: instruction,
+      positions: select.filter((position) => position < tokens.length),
+    };
   });
   for await (const { index, hiddenStates } of gemma2HiddenStates(engine, textEncoder, prepared, options)) {
     const { text = '', truncated = 0 } = prepared[index] ?? {};

@@ -1,20 +1,27 @@
-import type { Engine } from '../engine/engine.ts';
+import type { Engine, Executable } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import { float32, fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { assertFinite } from '../io/assert-finite.ts';
 import { isTensorLocation, readRows, type TensorLocation, type Weights } from '../io/safetensors.ts';
 import { takeTensor } from '../io/take-tensor.ts';
 import { gemma2LayerTensors } from './gemma2-config.ts';
-import { packTokenTrees, rotaryAngles, type TokenTree, treeMask } from './gemma2-token-tree.ts';
-import { type Gemma2, gemma2FinalNorm, gemma2Layer } from './gemma2.ts';
+import {
+  type CutSequence,
+  type EncodingPass,
+  planPasses,
+  rotaryAngles,
+  rowOf,
+  type Segment,
+  segmentMask,
+  startOf,
+} from './gemma2-segments.ts';
+import { type Gemma2, gemma2Attention, gemma2FinalNorm, gemma2Output, gemma2Projections } from './gemma2.ts';
 import { weightReader } from './weights.ts';
 
-// Shape letters: N rows of a token tree, D hidden_size, T positions asked for.
+// Shape letters: N rows of a pass, R rows of a run, D hidden_size, T positions asked for.
 
 /** A sequence, and the positions whose hidden states are wanted. */
-export interface Gemma2Request {
-  /** Token ids without padding, at least one. */
-  readonly inputIds: readonly number[];
+export interface Gemma2Request extends CutSequence {
   readonly positions: readonly number[];
 }
 
@@ -29,9 +36,7 @@ export interface Gemma2RunOptions {
   /** Ends the run between two layers, by throwing the signal's reason. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Gemma2Progress) => void;
-  /** Tokens of one run of a layer. @default 1024 */
-  readonly rowsPerRun?: number;
-  /** Tokens whose hidden states are in memory at once, while all layers pass by once. @default 16384: 150 MB for D = 2304 */
+  /** Tokens that are in memory at once, while all layers pass by once. @default 4096: 130 MB for D = 2304 */
   readonly rowsPerPass?: number;
 }
 
@@ -43,38 +48,46 @@ export interface Gemma2Result {
 }
 
 /**
+ * Rows of every product with weights, the last run's filled up: 128 share the weights' conversion to float32 well, and
+ * always as many make every product the same one, in which a row's sums are added up in the same order whatever the
+ * other rows are.
+ */
+const rowsPerRun = 128;
+
+/**
  * Computes last hidden states with one layer's weights in memory at a time. Requests come back as passes over the
- * layers end, in no order; each pass's results can be stored before the next begins.
+ * layers end, in no order; each pass's results can be stored before the next begins. A request's numbers are the same,
+ * bit for bit, whichever others are computed with it.
  * @throws UserError for NaN in the weights, naming the tensor, and for a token that the model does not have
  */
 export async function* gemma2HiddenStates(
   engine: Engine,
   model: Gemma2,
   requests: readonly Gemma2Request[],
-  { signal, onProgress, rowsPerRun = 1024, rowsPerPass = 16_384 }: Gemma2RunOptions = {},
+  { signal, onProgress, rowsPerPass = 4096 }: Gemma2RunOptions = {},
 ): AsyncGenerator<Gemma2Result> {
   checkTokens(model, requests);
-  const trees = packTokenTrees(
-    requests.map(({ inputIds }) => inputIds),
-    rowsPerRun,
-  );
+  const passes = planPasses(requests, rowsPerPass);
   const layers = model.config.num_hidden_layers;
-  const total = layers * trees.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const total = layers * passes.reduce((sum, { rows }) => sum + rows, 0);
   let done = 0;
   const advance = (rows: number): void => {
     signal?.throwIfAborted();
     onProgress?.({ done: (done += rows), total });
   };
-  for (const pass of groupBySize(trees, rowsPerPass)) {
-    signal?.throwIfAborted();
-    const states = await runLayers(engine, model, pass, advance);
-    for (const [i, tree] of pass.entries()) {
-      const state = states[i] ?? new Float32Array();
-      for (const [index, rows] of tree.rows) {
-        const wanted = (requests[index]?.positions ?? []).map((position) => rows[position] ?? -1);
-        yield { index, hiddenStates: gatherRows(state, wanted, model.config.hidden_size) };
+  if (passes.length === 0) return;
+  const attention = await engine.compile(gemma2Attention(model.config), new Map());
+  try {
+    for (const pass of passes) {
+      signal?.throwIfAborted();
+      const states = await runLayers(engine, model, attention, pass, advance);
+      for (const [index, end] of pass.ends) {
+        const wanted = (requests[index]?.positions ?? []).map((position) => rowOf(end, position));
+        yield { index, hiddenStates: gatherRows(states, wanted, model.config.hidden_size) };
       }
     }
+  } finally {
+    await attention.dispose();
   }
 }
 
@@ -94,61 +107,120 @@ function checkTokens({ config: { vocab_size: vocabSize } }: Gemma2, requests: re
   }
 }
 
-function groupBySize(trees: readonly TokenTree[], maxRows: number): readonly (readonly TokenTree[])[] {
-  const groups: TokenTree[][] = [];
-  let rows = Number.POSITIVE_INFINITY;
-  for (const tree of trees) {
-    if (rows + tree.tokens.length > maxRows) {
-      groups.push([]);
-      rows = 0;
-    }
-    rows += tree.tokens.length;
-    groups.at(-1)?.push(tree);
-  }
-  return groups;
-}
-
-/** All layers, one after the other, each over all trees. @returns [N, D] of each tree */
+/** All layers, one after the other. @returns [N, D], filled up to whole runs */
 async function runLayers(
   engine: Engine,
   model: Gemma2,
-  trees: readonly TokenTree[],
+  attention: Executable,
+  { segments, rows }: EncodingPass,
   advance: (rows: number) => void,
-): Promise<readonly Float32Array[]> {
+): Promise<Float32Array> {
   const { config, weights, prefix } = model;
-  const { hidden_size: d, head_dim: headDim, rope_theta: theta, sliding_window: slidingWindow } = config;
-  const states: Float32Array[] = [];
-  for (const { tokens } of trees) states.push(await embed(model, tokens));
-  const angles = trees.map((tree) => rotaryAngles(tree, headDim, theta));
+  const { hidden_size: d, head_dim: h, num_attention_heads: heads, num_key_value_heads: k } = config;
+  const runs = Array.from({ length: Math.ceil(rows / rowsPerRun) }, (_, i) => i * rowsPerRun);
+  const filled = runs.length * rowsPerRun;
+  const states = new Float32Array(filled * d);
+  states.set(
+    await embed(
+      model,
+      segments.flatMap(({ tokens }) => tokens),
+    ),
+  );
+  const positions = segments.flatMap((segment) => segment.tokens.map((_, i) => startOf(segment) + i));
+  const { cos, sin } = rotaryAngles([...positions, ...Array<number>(filled - rows).fill(0)], h, config.rope_theta);
+  // Attention writes its context where it read the queries.
+  const queries = new Float32Array(filled * heads * h);
+  const keys = new Float32Array(filled * k * h);
+  const values = new Float32Array(filled * k * h);
+
+  /** Runs a graph on rows of all sequences, so many at a time. */
+  async function runRows(
+    executable: Executable,
+    feeds: Readonly<Record<string, Tensor>>,
+    store: (outputs: Readonly<Record<string, Tensor>>, row: number) => void | Promise<void>,
+  ): Promise<void> {
+    for (const row of runs) {
+      const part = Object.entries(feeds).map(([name, feed]) => [name, rowsFrom(feed, row)] as const);
+      await store(await executable.run(Object.fromEntries(part)), row);
+    }
+  }
 
   for (const [layer, type] of config.layer_types.entries()) {
     const under = `${prefix}layers.${layer}.`;
     const own = weightsUnder(weights, under, gemma2LayerTensors(config).keys());
-    const executable = await engine.compile(gemma2Layer(config, weightReader(weights, under)), own);
+    const hiddenStates = float32([filled, d], states);
+    const project = await engine.compile(gemma2Projections(config, weightReader(weights, under)), own);
     try {
-      for (const [i, tree] of trees.entries()) {
-        const hiddenStates = float32([tree.tokens.length, d], states[i] ?? []);
-        const mask = treeMask(tree, type, slidingWindow);
-        const outputs = await executable.run({ hiddenStates, ...angles[i], mask });
-        states[i] = await finiteStates(outputs['output'], model, under);
-        advance(tree.tokens.length);
-      }
+      await runRows(project, { hiddenStates, cos, sin }, (outputs, row) => {
+        queries.set(valuesOf(outputs, 'queries'), row * heads * h);
+        keys.set(valuesOf(outputs, 'keys'), row * k * h);
+        values.set(valuesOf(outputs, 'values'), row * k * h);
+      });
     } finally {
-      await executable.dispose();
+      await project.dispose();
+    }
+
+    for (const segment of segments) {
+      const outputs = await attention.run({
+        queries: float32([segment.tokens.length, heads, h], ownRows(queries, segment, heads * h)),
+        keys: pathRows(keys, segment, [k, h]),
+        values: pathRows(values, segment, [k, h]),
+        mask: segmentMask(segment, type, config.sliding_window),
+      });
+      queries.set(valuesOf(outputs, 'context'), segment.row * heads * h);
+    }
+
+    const finish = await engine.compile(gemma2Output(config, weightReader(weights, under)), own);
+    try {
+      const context = float32([filled, heads * h], queries);
+      await runRows(finish, { hiddenStates, context }, async (outputs, row) => {
+        states.set(await finiteStates(outputs['output'], model, under), row * d);
+        advance(Math.min(rows - row, rowsPerRun));
+      });
+    } finally {
+      await finish.dispose();
     }
   }
 
   const own = weightsUnder(weights, prefix, ['norm.weight']);
-  const executable = await engine.compile(gemma2FinalNorm(config, weightReader(weights, prefix)), own);
+  const norm = await engine.compile(gemma2FinalNorm(config, weightReader(weights, prefix)), own);
   try {
-    for (const [i, { tokens }] of trees.entries()) {
-      const outputs = await executable.run({ hiddenStates: float32([tokens.length, d], states[i] ?? []) });
-      states[i] = await finiteStates(outputs['output'], model, `${prefix}norm.`);
-    }
+    await runRows(norm, { hiddenStates: float32([filled, d], states) }, async (outputs, row) => {
+      states.set(await finiteStates(outputs['output'], model, `${prefix}norm.`), row * d);
+    });
   } finally {
-    await executable.dispose();
+    await norm.dispose();
   }
   return states;
+}
+
+/** The rows of one run. */
+function rowsFrom({ shape: [, ...inner], data }: Tensor, row: number): Tensor {
+  const width = inner.reduce((a, b) => a * b, 1);
+  if (!(data instanceof Float32Array)) throw new RangeError('gemma2HiddenStates: rows of float32 expected');
+  return float32([rowsPerRun, ...inner], data.subarray(row * width, (row + rowsPerRun) * width));
+}
+
+function ownRows(data: Float32Array, { row, tokens }: Segment, width: number): Float32Array {
+  return data.subarray(row * width, (row + tokens.length) * width);
+}
+
+/** The rows of a segment behind those before it, of [N, ...inner]. */
+function pathRows(data: Float32Array, segment: Segment, inner: readonly number[]): Tensor {
+  const { before, tokens } = segment;
+  const width = inner.reduce((a, b) => a * b, 1);
+  const own = ownRows(data, segment, width);
+  if (!before) return float32([tokens.length, ...inner], own);
+  const path = new Float32Array(before.tokens.length * width + own.length);
+  path.set(ownRows(data, before, width));
+  path.set(own, before.tokens.length * width);
+  return float32([before.tokens.length + tokens.length, ...inner], path);
+}
+
+function valuesOf(outputs: Readonly<Record<string, Tensor>>, name: string): Float32Array {
+  const output = outputs[name];
+  if (!output) throw new RangeError(`gemma2HiddenStates: a graph without ${name}`);
+  return toFloat32(output);
 }
 
 /** Rows of the embedding, and no others, read from its file, times sqrt(D). -> [N, D] */
@@ -158,14 +230,14 @@ async function embed(model: Gemma2, tokens: readonly number[]): Promise<Float32A
   const table = takeTensor(weights, `${prefix}embed_tokens.weight`, [config.vocab_size, d]);
   // Each token once, in the file's order: rows that follow each other are read together.
   const unique = [...new Set(tokens)].sort((a, b) => a - b);
-  const rowOf = new Map(unique.map((token, row) => [token, row]));
+  const rows = new Map(unique.map((token, row) => [token, row]));
   const embeddings = await rowsOf(table, unique);
   // transformers rounds the factor to the dtype of the weights, as the model was trained (huggingface/transformers#29402).
   const root = Float32Array.of(Math.sqrt(d));
   const [factor = 1] = table.dtype === 'float32' ? root : toFloat32(fromFloat32(stored(table), [1], root));
   const states = gatherRows(
     embeddings,
-    tokens.map((token) => rowOf.get(token) ?? -1),
+    tokens.map((token) => rows.get(token) ?? -1),
     d,
   ).data.map((x) => x * factor);
   return finiteStates(float32([tokens.length, d], states), model, `${prefix}embed_tokens.`);

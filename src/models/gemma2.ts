@@ -14,7 +14,7 @@ import { type Gemma2Config, gemma2LayerTensors, parseGemma2Config } from './gemm
 import { linear } from './linear.ts';
 import type { WeightReader } from './weights.ts';
 
-// Shape letters: N tokens, D hidden_size, I intermediate_size, h head_dim, K key-value heads, G query heads per
+// Shape letters: N tokens, L tokens that they see, D hidden_size, I intermediate_size, h head_dim, K key-value heads, G query heads per
 // key-value head. Formulas: transformers, models/gemma2/modeling_gemma2.py.
 
 /** Gemma-2's body: its config, and where its weights are. None of them is read yet. */
@@ -78,34 +78,11 @@ function rotate(x: Value, cos: Value, sin: Value, headDim: number): Value {
   return concat([sub(mul(a, cos), mul(b, sin)), add(mul(b, cos), mul(a, sin))], 2);
 }
 
-/** Grouped-query attention with soft-capped logits. x [N, D] -> [N, D] */
-function attention(config: Gemma2Config, read: WeightReader, x: Value): Value {
-  const { hidden_size: d, head_dim: h, num_key_value_heads: k, num_attention_heads: heads } = config;
-  const g = heads / k;
-  const cos = input('cos', ['N', 1, h / 2]);
-  const sin = input('sin', ['N', 1, h / 2]);
-  const mask = input('mask', ['N', 'N']);
-
-  const projection = (y: Value, name: string, inner: number, out: number): Value => {
-    const bias = config.attention_bias ? read(`self_attn.${name}.bias`, [out]) : undefined;
-    return linear(y, read(`self_attn.${name}.weight`, [out, inner]), bias);
-  };
-  const headsOf = (name: string, count: number): Value => reshape(projection(x, name, d, count * h), ['N', count, h]);
-  // A group's queries stand below each other, so that they share a product with their keys, which are not repeated.
-  const queries = reshape(rotate(headsOf('q_proj', heads), cos, sin, h), ['N', k, g, h]);
-  const grouped = reshape(transpose(queries, [1, 2, 0, 3]), [k, mulDims(g, 'N'), h]); // [K, G N, h]
-  const keys = transpose(rotate(headsOf('k_proj', k), cos, sin, h), [1, 0, 2]); // [K, N, h]
-  const values = transpose(headsOf('v_proj', k), [1, 0, 2]);
-
-  // cap tanh(q k / (sqrt(query_pre_attn_scalar) cap)). The factors are applied to q, which is smaller.
-  const cap = config.attn_logit_softcapping;
-  const scaled = mul(grouped, config.query_pre_attn_scalar ** -0.5 / (cap ?? 1));
-  const products = matMul(scaled, keys, { transB: true }); // [K, G N, N]
-  const logits = reshape(cap === null ? products : mul(tanh(products), cap), [k, g, 'N', 'N']);
-  const probabilities = reshape(softmax(add(logits, mask)), [k, mulDims(g, 'N'), 'N']);
-
-  const context = reshape(matMul(probabilities, values), [k, g, 'N', h]);
-  return projection(reshape(transpose(context, [2, 0, 1, 3]), ['N', heads * h]), 'o_proj', heads * h, d);
+/** Adds a projection's bias where the model has any. x [N, inner] -> [N, out] */
+function projection(config: Gemma2Config, read: WeightReader, x: Value, name: string, out: number): Value {
+  const inner = name === 'o_proj' ? config.num_attention_heads * config.head_dim : config.hidden_size;
+  const bias = config.attention_bias ? read(`self_attn.${name}.bias`, [out]) : undefined;
+  return linear(x, read(`self_attn.${name}.weight`, [out, inner]), bias);
 }
 
 /** GeGLU: W_down (gelu(W_gate x) * W_up x). x [N, D] -> [N, D] */
@@ -116,20 +93,69 @@ function feedForward(config: Gemma2Config, read: WeightReader, x: Value): Value 
   return linear(mul(geluTanh(gate), up), read('mlp.down_proj.weight', [d, i]));
 }
 
+function normed(config: Gemma2Config, read: WeightReader, x: Value, name: string): Value {
+  return norm(x, read(`${name}.weight`, [config.hidden_size]), config.rms_norm_eps);
+}
+
+// A decoder layer is three graphs. What is computed a row at a time runs on rows of all sequences together; attention
+// runs for each segment alone, so that no sum in it is as long as other sequences make it. All layers have these graphs:
+// what their types differ in is the mask.
+
 /**
- * One decoder layer: input `hiddenStates` [N, D], `cos` and `sin` [N, 1, h/2] (the angles of the tokens' positions) and
- * `mask` [N, N] (0 where a token sees another, a large negative number elsewhere) -> `output` [N, D].
- * All layers have this graph: what their types differ in is the mask.
+ * The first part of a layer: `hiddenStates` [N, D], `cos` and `sin` [N, 1, h/2] (the angles of the tokens' positions) ->
+ * `queries` [N, K G, h] and `keys` [N, K, h], both rotated, and `values` [N, K, h].
  * @param read the layer's weights, by their names below `layers.N.`
  */
-export function gemma2Layer(config: Gemma2Config, read: WeightReader): Graph {
-  const { hidden_size: d, rms_norm_eps: eps } = config;
-  const normed = (x: Value, name: string): Value => norm(x, read(`${name}.weight`, [d]), eps);
-  const x = input('hiddenStates', ['N', d]);
-  const attended = attention(config, read, normed(x, 'input_layernorm'));
-  const y = add(x, normed(attended, 'post_attention_layernorm'));
-  const fed = feedForward(config, read, normed(y, 'pre_feedforward_layernorm'));
-  return createGraph({ output: add(y, normed(fed, 'post_feedforward_layernorm')) });
+export function gemma2Projections(config: Gemma2Config, read: WeightReader): Graph {
+  const { hidden_size: d, head_dim: h, num_key_value_heads: k, num_attention_heads: heads } = config;
+  const cos = input('cos', ['N', 1, h / 2]);
+  const sin = input('sin', ['N', 1, h / 2]);
+  const x = normed(config, read, input('hiddenStates', ['N', d]), 'input_layernorm');
+  const headsOf = (name: string, count: number): Value =>
+    reshape(projection(config, read, x, name, count * h), ['N', count, h]);
+  return createGraph({
+    queries: rotate(headsOf('q_proj', heads), cos, sin, h),
+    keys: rotate(headsOf('k_proj', k), cos, sin, h),
+    values: headsOf('v_proj', k),
+  });
+}
+
+/**
+ * Grouped-query attention with soft-capped logits: `queries` [N, K G, h], `keys` and `values` [L, K, h], `mask` [N, L]
+ * (0 where a token sees another, a large negative number elsewhere) -> `context` [N, K G h].
+ */
+export function gemma2Attention(config: Gemma2Config): Graph {
+  const { head_dim: h, num_key_value_heads: k, num_attention_heads: heads } = config;
+  const g = heads / k;
+  // A group's queries stand below each other, so that they share a product with their keys, which are not repeated.
+  const queries = reshape(input('queries', ['N', heads, h]), ['N', k, g, h]);
+  const grouped = reshape(transpose(queries, [1, 2, 0, 3]), [k, mulDims(g, 'N'), h]); // [K, G N, h]
+  const keys = transpose(input('keys', ['L', k, h]), [1, 0, 2]); // [K, L, h]
+  const values = transpose(input('values', ['L', k, h]), [1, 0, 2]);
+  const mask = input('mask', ['N', 'L']);
+
+  // cap tanh(q k / (sqrt(query_pre_attn_scalar) cap)). The factors are applied to q, which is smaller.
+  const cap = config.attn_logit_softcapping;
+  const scaled = mul(grouped, config.query_pre_attn_scalar ** -0.5 / (cap ?? 1));
+  const products = matMul(scaled, keys, { transB: true }); // [K, G N, L]
+  const logits = reshape(cap === null ? products : mul(tanh(products), cap), [k, g, 'N', 'L']);
+  const probabilities = reshape(softmax(add(logits, mask)), [k, mulDims(g, 'N'), 'L']);
+
+  const context = reshape(matMul(probabilities, values), [k, g, 'N', h]);
+  return createGraph({ context: reshape(transpose(context, [2, 0, 1, 3]), ['N', heads * h]) });
+}
+
+/**
+ * The last part of a layer: `hiddenStates` [N, D] as they came in and attention's `context` [N, K G h] -> `output` [N, D].
+ * @param read the layer's weights, by their names below `layers.N.`
+ */
+export function gemma2Output(config: Gemma2Config, read: WeightReader): Graph {
+  const { hidden_size: d, head_dim: h, num_attention_heads: heads } = config;
+  const context = input('context', ['N', heads * h]);
+  const attended = projection(config, read, context, 'o_proj', d);
+  const y = add(input('hiddenStates', ['N', d]), normed(config, read, attended, 'post_attention_layernorm'));
+  const fed = feedForward(config, read, normed(config, read, y, 'pre_feedforward_layernorm'));
+  return createGraph({ output: add(y, normed(config, read, fed, 'post_feedforward_layernorm')) });
 }
 
 /** The norm after the last layer: `hiddenStates` [N, D] -> `output` [N, D]. */

@@ -5,6 +5,7 @@ import { graphAdapter } from '../lora/adapt.ts';
 import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { type SanaTransformer, sanaInputs } from './load-sana-transformer.ts';
 import type { Adapt } from './projection.ts';
+import { quantizedProduct } from './quantized-product.ts';
 import { conditionFeeds, type SanaConditions } from './sana-feeds.ts';
 import { sanaTransformer } from './sana-transformer.ts';
 import { weightReader } from './weights.ts';
@@ -32,8 +33,10 @@ export async function createPredictor(
 ): Promise<Predictor> {
   const parts = adapters.map((modules, i) => graphAdapter(modules, { prefix: `adapter${i}.` }));
   const adapt: Adapt = (projection) => parts.reduce((y, part) => part.adapt({ ...projection, y }), projection.y);
-  const { sample } = sanaTransformer(model.config, weightReader(model.weights), sanaInputs(model.config), adapt);
-  const executable = await engine.compile(createGraph({ sample }), model.weights);
+  const { config, weights } = model;
+  const inputs = sanaInputs(config);
+  const { sample } = sanaTransformer(config, weightReader(weights), inputs, adapt, quantizedProduct(weights));
+  const executable = await engine.compile(createGraph({ sample }), weights);
   return {
     async predict(hiddenStates, conditions, tensors = []) {
       const feeds: Record<string, Tensor> = {

@@ -1,4 +1,5 @@
 import { reshape } from '../graph/ops/broadcast.ts';
+import { add } from '../graph/ops/elementwise.ts';
 import { matMul } from '../graph/ops/matmul.ts';
 import type { Value } from '../graph/value.ts';
 
@@ -27,6 +28,9 @@ export interface Projection {
 /** What an adapter makes of a projection's result: y itself where it adapts nothing. */
 export type Adapt = (projection: Projection) => Value;
 
+/** Computes a projection's result. */
+export type Product = (projection: Omit<Projection, 'y'>) => Value;
+
 /** x W^T over the channels. x [B, N, in] or [B, in, N], kernel [out, in] -> [B, N, out] or [B, out, N]. */
 export function project(x: Value, from: Layout, kernel: Value, to: Layout): Value {
   if (to === 'rows') return matMul(x, kernel, { transA: from === 'columns', transB: true });
@@ -37,3 +41,9 @@ export function project(x: Value, from: Layout, kernel: Value, to: Layout): Valu
 export function biasAlong(bias: Value, layout: Layout): Value {
   return layout === 'rows' ? bias : reshape(bias, [-1, 1]);
 }
+
+/** x W^T + bias in the kernel's own precision. */
+export const exactProduct: Product = ({ x, from, kernel, bias, to }) => {
+  const product = project(x, from, kernel, to);
+  return bias ? add(product, bias) : product;
+};

@@ -7,7 +7,7 @@ import { matMul } from '../graph/ops/matmul.ts';
 import { split, transpose } from '../graph/ops/movement.ts';
 import { layerNorm, rmsNorm } from '../graph/ops/normalization.ts';
 import type { Value } from '../graph/value.ts';
-import { biasAlong, type Adapt, type Layout, project } from './projection.ts';
+import { biasAlong, type Adapt, exactProduct, type Layout, type Product } from './projection.ts';
 import { hiddenWidth, innerWidth, sanaModules, type SanaTransformerConfig } from './sana-transformer-config.ts';
 import type { WeightReader } from './weights.ts';
 
@@ -42,12 +42,14 @@ export interface SanaOutputs {
  *
  * @param take the model's weights
  * @param adapt lets an adapter change each projection's result
+ * @param product computes each projection
  */
 export function sanaTransformer(
   config: SanaTransformerConfig,
   take: WeightReader,
   inputs: SanaInputs,
   adapt: Adapt = ({ y }) => y,
+  product: Product = exactProduct,
 ): SanaOutputs {
   const modules = sanaModules(config);
   const d = innerWidth(config);
@@ -59,10 +61,9 @@ export function sanaTransformer(
     const matrix = [outFeatures, inFeatures * (side ?? 1) ** 2];
     const stored = side === undefined ? matrix : [outFeatures, inFeatures, side, side];
     const kernel = take(`${module}.weight`, stored, matrix);
-    const product = project(x, from, kernel, to);
     const offset = bias ? biasAlong(take(`${module}.bias`, [outFeatures]), to) : undefined;
-    const y = offset ? add(product, offset) : product;
-    return adapt({ module, x, from, kernel, ...(offset && { bias: offset }), y, to });
+    const projection = { module, x, from, kernel, ...(offset && { bias: offset }), to };
+    return adapt({ ...projection, y: product(projection) });
   }
 
   const [b = 1, , height = 1, width = 1] = inputs.hiddenStates.shape;

@@ -16,6 +16,8 @@ export interface PreparedPrompt {
   readonly select: readonly number[];
   /** How many tokens of the prompt's end did not fit and are lost. */
   readonly truncated: number;
+  /** How many of the first tokens are the instruction's, whatever the prompt: 0 without one. */
+  readonly instruction: number;
 }
 
 /** What {@link preparePrompt} takes. */
@@ -44,8 +46,11 @@ export function preparePrompt({ prompt, chi, tokenizer, maxSequenceLength = 300 
   const instruction = (chi ?? []).join('\n');
   const text = instruction + cleanPrompt(prompt);
   const hasInstruction = chi !== null && chi.length > 0;
-  const length = hasInstruction ? tokenizer.encode(instruction).length + maxSequenceLength - 2 : maxSequenceLength;
+  const instructionIds = hasInstruction ? tokenizer.encode(instruction) : [];
+  const length = hasInstruction ? instructionIds.length + maxSequenceLength - 2 : maxSequenceLength;
   const ids = tokenizer.encode(text);
+  // The last one may merge with the prompt's first word.
+  const differs = instructionIds.slice(0, -1).findIndex((token, i) => token !== ids[i]);
   const kept = ids.slice(0, length);
   const padding = length - kept.length;
   return {
@@ -54,5 +59,6 @@ export function preparePrompt({ prompt, chi, tokenizer, maxSequenceLength = 300 
     attentionMask: [...Array<number>(kept.length).fill(1), ...Array<number>(padding).fill(0)],
     select: [0, ...Array.from({ length: maxSequenceLength - 1 }, (_, i) => length - maxSequenceLength + 1 + i)],
     truncated: ids.length - kept.length,
+    instruction: differs < 0 ? Math.max(0, instructionIds.length - 1) : differs,
   };
 }

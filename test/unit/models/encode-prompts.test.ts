@@ -71,6 +71,15 @@ describe('encodePrompts', () => {
     expect(a).toEqual(b);
   });
 
+  it('encodes a prompt in the same way beside any others', async () => {
+    const options = { chi: ['say', 'it: '] };
+    const prompts = ['a dog', 'a cat on a mat', negativePrompt(), 'a dog', 'x'];
+    const together = await encodePrompts(engine, encoder, prompts, options);
+    for (const [i, prompt] of prompts.entries()) {
+      expect(await encodePrompts(engine, encoder, [prompt], options)).toEqual([together[i]]);
+    }
+  });
+
   it('has nothing to do for no prompts', async () => {
     expect(await encodePrompts(engine, encoder, [])).toEqual([]);
   });
@@ -84,7 +93,7 @@ describe('encodePrompts', () => {
 describe('streamEncodedPrompts', () => {
   it('gives what is done before the rest is computed', async () => {
     let done = 0;
-    const options = { rowsPerRun: 4, rowsPerPass: 4, onProgress: () => void done++ };
+    const options = { rowsPerPass: 4, onProgress: () => void done++ };
     const stream = streamEncodedPrompts(engine, encoder, ['abc', 'xyz'], options);
     const first = await stream.next();
     expect(first.done).toBe(false);

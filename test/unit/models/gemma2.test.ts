@@ -61,26 +61,47 @@ describe('gemma2HiddenStates', () => {
     expect(states).toBeAllclose(expected, { rtol: 1e-5, atol: 1e-5 });
   });
 
-  it('gives a sequence the same states beside others, with and without a common beginning', async () => {
+  it('gives a sequence the same states, bit for bit, whatever is computed with it', async () => {
     const { tokens, expected } = await golden('fp32');
     const model = await loadGemma2(folderOf('fp32'));
-    const sequences = [tokens.slice(0, 3), [5, 6], tokens, [...tokens.slice(0, 4), 1, 1, 1, 1, 1, 1], tokens];
-    const alone = await Promise.all(sequences.map((sequence) => statesOf(model, [all(sequence)])));
-    // Trees of up to 12 rows and passes of up to 20: several of both.
-    for (const options of [{}, { rowsPerRun: 12, rowsPerPass: 20 }]) {
-      const together = await statesOf(model, sequences.map(all), options);
-      for (const [i, states] of together.entries()) {
-        expect(states).toBeAllclose(alone[i]?.[0] ?? 0, { rtol: 1e-4, atol: 1e-5 });
-      }
-    }
-    const [last] = await statesOf(model, [{ inputIds: tokens, positions: [9, 0] }]);
+    const many = Array.from({ length: 40 }, (_, i) => [
+      2,
+      5,
+      6,
+      3 + (i % 7),
+      ...Array<number>(i % 11).fill(4 + (i % 5)),
+    ]);
+    const requests = [
+      tokens.slice(0, 3),
+      [5],
+      [5, 6],
+      tokens,
+      [...tokens.slice(0, 4), 1, 1, 1, 1, 1, 1],
+      tokens,
+      ...many,
+    ].map((inputIds, i): Gemma2Request => ({ ...all(inputIds), shared: i % 3 === 0 ? 0 : 3 }));
+    const alone: Tensor[] = [];
+    for (const request of requests) alone.push(...(await statesOf(model, [request])));
+    expect(alone[3]).toBeAllclose(expected, { rtol: 1e-5, atol: 1e-5 });
+    expect(alone[5]).toBeAllclose(expected, { rtol: 1e-5, atol: 1e-5 });
+    // In one pass of several runs, in passes of some sequences, in another order, and some of them.
+    expect(await statesOf(model, requests)).toEqual(alone);
+    expect(await statesOf(model, requests, { rowsPerPass: 20 })).toEqual(alone);
+    expect(await statesOf(model, requests.toReversed())).toEqual(alone.toReversed());
+    expect(await statesOf(model, requests.slice(4))).toEqual(alone.slice(4));
+  });
+
+  it('gives the states of the positions that are asked for', async () => {
+    const { tokens, expected } = await golden('fp32');
+    const model = await loadGemma2(folderOf('fp32'));
+    const [last] = await statesOf(model, [{ inputIds: tokens, shared: 4, positions: [9, 0] }]);
     const rows = [expected.data.slice(-12), expected.data.slice(0, 12)].flatMap((row) => Array.from(row, Number));
     expect(last).toBeAllclose(float32([2, 12], rows), { rtol: 1e-5, atol: 1e-5 });
   });
 
   it('reports its progress and stops when told', async () => {
     const model = await loadGemma2(folderOf('fp32'));
-    const requests = [all([2, 3, 4]), all([2, 3, 5])]; // 4 rows, 3 layers
+    const requests = [all([2, 3, 4]), all([2, 3, 5])].map((one) => ({ ...one, shared: 2 })); // 4 rows, 3 layers
     const seen: string[] = [];
     await statesOf(model, requests, {
       onProgress: ({ done, total }: { done: number; total: number }) => seen.push(`${done}/${total}`),

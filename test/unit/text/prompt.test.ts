@@ -48,6 +48,20 @@ describe('preparePrompt', () => {
     },
   );
 
+  it('tells how many of the first tokens are there with any prompt', () => {
+    const chi = chiLines.diffusers;
+    const instructions = ['a dog', '', '123', '  !'].map((prompt) => preparePrompt({ prompt, chi, tokenizer }));
+    const [first] = instructions;
+    const count = first?.instruction ?? 0;
+    // Its last token, a space, becomes one with the first word.
+    expect(count).toBe(tokenizer.encode(chi.join('\n')).length - 1);
+    for (const { instruction, inputIds } of instructions) {
+      expect(instruction).toBe(count);
+      expect(inputIds.slice(0, count)).toEqual(first?.inputIds.slice(0, count));
+    }
+    expect(preparePrompt({ prompt: 'a dog', chi: null, tokenizer }).instruction).toBe(0);
+  });
+
   it('counts the tokens that were lost', () => {
     const prompt = 'a very long prompt '.repeat(40);
     const tokens = tokenizer.encode(prompt.trim()).length;

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { addCaptionsCommand } from './captions.ts';
+import { addCostCommand } from './cost.ts';
 import { addEventLoopCommand } from './event-loop.ts';
 import { addStepCommand } from './step.ts';
 import { addVersusCommand } from './versus.ts';
@@ -9,5 +10,6 @@ const program = new Command('bench').description('measurements; docs/benchmarks.
 addStepCommand(program);
 addVersusCommand(program);
 addEventLoopCommand(program);
+addCostCommand(program);
 addCaptionsCommand(program);
 await program.parseAsync();

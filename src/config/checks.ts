@@ -145,7 +145,9 @@ function* checkLora({ lora, export: exported }: Config): Generator<Finding> {
       message: `lora.target_modules has ${conv.join(', ')}; no other program loads an adapter of the depthwise convolution: leave it out.`,
     };
   }
-  if (exported.rank !== null && exported.rank > lora.rank) {
+  // The rank of a Kronecker or Hadamard product is higher than that of its factors.
+  const isProduct = lora.type === 'lokr' || lora.type === 'loha';
+  if (exported.rank !== null && exported.rank > lora.rank && !isProduct) {
     yield {
       level: 'error',
       paths: [

@@ -1,20 +1,21 @@
 import { z } from 'zod';
 
-import { count, optionDocs, positive } from './option.ts';
+import { auto, count, optionDocs, positive } from './option.ts';
 
 /** Formats that an adapter can be written in. */
-export const exportFormats = ['diffusers', 'comfyui', 'kohya', 'merged'] as const;
+export const exportFormats = ['diffusers', 'comfyui', 'kohya', 'lycoris', 'merged'] as const;
 
 /** `export`: the files at the end of a run. */
 export const exportSection = z
   .strictObject({
     formats: z
-      .array(z.enum(exportFormats))
-      .default(['diffusers'])
+      .union([auto, z.array(z.enum(exportFormats))])
+      .default('auto')
       .register(optionDocs, {
         about:
-          '`diffusers` (also SD.Next, OneTrainer, SimpleTuner), `comfyui` (names and fused layers as ComfyUI wants them), `kohya`, `merged` (the whole model with the adapter in it: as large as the model). Each is loaded back and compared before the run says done.',
-        expects: 'a list of diffusers, comfyui, kohya, merged',
+          '`diffusers` (also SD.Next, OneTrainer, SimpleTuner), `comfyui` (names and fused layers as ComfyUI wants them), `kohya`, `lycoris` (also SimpleTuner), `merged` (the whole model with the adapter in it: as large as the model). Each is loaded back and compared before the run says done.',
+        expects: 'auto, or a list of diffusers, comfyui, kohya, lycoris, merged',
+        defaultText: '`auto`: `diffusers`; `lycoris` where a LoKr or LoHa is trained',
         mayChange: true,
         otherNames: ['format', 'save_model_as', 'output_model_format'],
       }),

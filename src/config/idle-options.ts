@@ -3,13 +3,16 @@ import type { Config } from './schema.ts';
 
 /** Options that were said, and do nothing because of another. */
 export function* idleOptions(config: Config, isGiven: IsGiven): Generator<Finding> {
-  const { caption, dataset, model, sample, train } = config;
+  const { caption, dataset, lora, model, sample, train } = config;
   const rules: readonly (readonly [section: string, options: readonly string[], isIdle: boolean, reason: string])[] = [
     ['model', ['provider'], model.engine !== 'onnxruntime', 'without engine: onnxruntime'],
     ['dataset', ['unmasked_weight'], dataset.sources.every(({ mask }) => mask === null), 'without a mask'],
     ['dataset', ['keep_tags'], dataset.sources.every(({ shuffle_tags }) => !shuffle_tags), 'without shuffle_tags'],
     ['caption', ['min_score', 'write_txt', 'nvlabs_files'], caption.captioners.length === 0, 'without captioners'],
     ['caption', ['clip_thr'], caption.selection !== 'clip_score_power', 'without selection: clip_score_power'],
+    ['lora', ['factor', 'decompose_both', 'full_matrix'], lora.type !== 'lokr', 'without type: lokr'],
+    ['lora', ['init'], lora.type === 'lokr' || lora.type === 'loha', `with type: ${lora.type}`],
+    ['lora', ['decompose_both'], lora.full_matrix, 'with full_matrix: true'],
     ['train', ['ema_decay'], !train.use_ema, 'without use_ema: true'],
     [
       'train',
@@ -51,8 +54,8 @@ export function* idleOptions(config: Config, isGiven: IsGiven): Generator<Findin
       'with guidance_scale: 1',
     ],
     ['sample', ['at_start', 'prompts', 'clip_model'], sample.every === 0, 'with every: 0'],
-    ['export', ['merged_layout'], !config.export.formats.includes('merged'), 'without merged in formats'],
-    ['export', ['fold_alpha'], !config.export.formats.includes('diffusers'), 'without diffusers in formats'],
+    ['export', ['merged_layout'], !hasFormat(config, 'merged'), 'without merged in formats'],
+    ['export', ['fold_alpha'], !hasFormat(config, 'diffusers'), 'without diffusers in formats'],
   ];
   for (const [section, options, isIdle, reason] of rules) {
     for (const option of isIdle ? options : []) {
@@ -61,4 +64,9 @@ export function* idleOptions(config: Config, isGiven: IsGiven): Generator<Findin
       }
     }
   }
+}
+
+/** Whether a run may write a format; `auto` is known when it is trained. */
+function hasFormat({ export: { formats } }: Config, format: 'diffusers' | 'merged'): boolean {
+  return formats === 'auto' ? format === 'diffusers' : formats.includes(format);
 }

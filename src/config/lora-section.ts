@@ -6,11 +6,11 @@ import { auto, optionDocs, positive, share } from './option.ts';
 export const loraSection = z
   .strictObject({
     type: z
-      .enum(['lora', 'dora'])
+      .enum(['lora', 'dora', 'lokr', 'loha'])
       .default('lora')
       .register(optionDocs, {
         about:
-          'The kind of adapter: `lora` (arXiv 2106.09685) loads everywhere; `dora` (2402.09353) also learns magnitudes, often better at low ranks, slower.',
+          "The kind of adapter: `lora` (arXiv 2106.09685) loads everywhere; `dora` (2402.09353) also learns magnitudes, often better at low ranks, slower; `lokr` (2212.10650) and `loha` (2108.06098) are LyCORIS' Kronecker and Hadamard products, small files of a high rank, which fewer programs load (see [adapters](adapters.md)).",
         otherNames: ['network_type', 'lora_type', 'peft_type', 'network_module'],
       }),
     rank: z
@@ -34,6 +34,25 @@ export const loraSection = z
         source: "diffusers' script (4 and 4); a file with alpha = rank has the right scale in every program",
         otherNames: ['lora_alpha', 'network_alpha', 'linear_alpha'],
       }),
+    factor: z
+      .union([z.literal(-1), z.int().min(2).max(4096)])
+      .default(-1)
+      .register(optionDocs, {
+        about:
+          'Of a `lokr`: about how many rows and columns the smaller of the two matrices has. -1 makes both alike, the smallest file; 4 to 16 with a high rank or `full_matrix` learn more.',
+        expects: '-1, or a whole number from 2',
+        source: "LyCORIS' (SimpleTuner's LoKr has 16)",
+        otherNames: ['lokr_factor'],
+      }),
+    decompose_both: z.boolean().default(false).register(optionDocs, {
+      about: 'Of a `lokr`: the smaller matrix is a product of the rank too.',
+      source: 'LyCORIS',
+    }),
+    full_matrix: z.boolean().default(false).register(optionDocs, {
+      about:
+        'Of a `lokr`: both matrices are whole, and rank and alpha say nothing. A rank of half the larger matrix does the same.',
+      source: 'LyCORIS',
+    }),
     target_modules: z
       .array(z.string().min(1))
       .min(1)
@@ -71,7 +90,7 @@ export const loraSection = z
       .default('gaussian')
       .register(optionDocs, {
         about:
-          "How the adapter begins: `gaussian`, or `kaiming`, peft's own default. Either way it changes nothing at step 0.",
+          "How a LoRA begins: `gaussian`, or `kaiming`, peft's own default. Either way it changes nothing at step 0. A `lokr` or `loha` begins as LyCORIS begins it.",
         source: "diffusers' script (`init_lora_weights`)",
         otherNames: ['init_lora_weights'],
       }),

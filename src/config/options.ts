@@ -94,6 +94,7 @@ export function adapterOptions(lora: LoraConfig): AdapterConfig {
     targetModules: lora.target_modules,
     rslora: lora.rslora,
     dropout: lora.dropout,
+    lokr: { factor: lora.factor, decomposeBoth: lora.decompose_both, fullMatrix: lora.full_matrix },
   };
 }
 

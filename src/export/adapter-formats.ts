@@ -1,10 +1,11 @@
 import { UserError } from '../errors.ts';
 import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
-import { parameterName, parameterShapes } from '../lora/adapter-config.ts';
+import { type AdapterPart, parameterName, parameterShapes } from '../lora/adapter-config.ts';
 import type { Adapter } from '../lora/adapter-file.ts';
 import { nativeModule } from '../lora/formats/native-names.ts';
 import { flatten } from '../lora/formats/spellings.ts';
-import { moduleDelta, type ModuleDelta } from '../lora/module-delta.ts';
+import { lycorisShapes } from '../lora/lycoris.ts';
+import { type LowRankDelta, lowRankDelta, moduleDelta } from '../lora/module-delta.ts';
 import { adapterOf } from '../lora/resize-adapter.ts';
 
 /** A file's tensors by their names in it. */
@@ -17,44 +18,48 @@ export type BaseRowNorms = (module: string) => Promise<Float32Array>;
  * An adapter for diffusers before 0.34, which ignores alpha and takes the rank of one layer for all: the scale is
  * multiplied into B, and lower ranks are filled up with zeros.
  */
-export function foldAlpha(adapter: Adapter): ReturnType<typeof adapterOf> {
+export function foldAlpha(adapter: Adapter): Adapter {
   const rank = Math.max(...[...adapter.modules.values()].map((module) => module.rank));
-  const deltas = [...adapter.modules.keys()].map((name) => [name, padded(moduleDelta(adapter, name), rank)] as const);
+  const deltas = [...adapter.modules.keys()].map(
+    (name) => [name, padded(lowRankDelta(moduleDelta(adapter, name)), rank)] as const,
+  );
   return adapterOf(new Map(deltas));
 }
 
 /**
- * The same adapter with A and B of like size, by powers of two, which lose nothing: an fp16 number below 6e-5 has fewer
- * digits, and after a short training all of B may be.
+ * The same adapter with the factors of each product of like size, by powers of two, which lose nothing: an fp16 number
+ * below 6e-5 has fewer digits, and after a short training all of B may be.
  */
 export function balanced({ modules, tensors }: Adapter): Adapter {
-  const largest = (values: Float32Array): number => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const changed = new Map(tensors);
-  for (const name of modules.keys()) {
-    const [nameA, nameB] = [parameterName(name, 'lora_A'), parameterName(name, 'lora_B')];
-    const [a, b] = [tensors.get(nameA), tensors.get(nameB)];
-    if (!a || !b) continue;
-    const ratio = Math.sqrt(largest(toFloat32(a)) / largest(toFloat32(b)));
-    const factor = Number.isFinite(ratio) && ratio > 0 ? 2 ** Math.round(Math.log2(ratio)) : 1;
-    changed.set(
-      nameA,
-      float32(
-        a.shape,
-        toFloat32(a).map((x) => x / factor),
-      ),
-    );
-    changed.set(
-      nameB,
-      float32(
-        b.shape,
-        toFloat32(b).map((x) => x * factor),
-      ),
-    );
+  for (const [name, module] of modules) {
+    const magnitude = parameterName(name, 'lora_magnitude_vector');
+    const parts = [...parameterShapes(name, module).keys()].filter((key) => key !== magnitude);
+    const sizes = parts.map((key) => Math.log2(largest(tensors.get(key))));
+    const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
+    if (!Number.isFinite(mean)) continue;
+    let left = 0;
+    for (const [i, key] of parts.entries()) {
+      // The exponents add up to zero, so that the product stays as it is.
+      const exponent = i + 1 < parts.length ? Math.round(mean - (sizes[i] ?? 0)) : -left;
+      left += exponent;
+      changed.set(key, times(tensors.get(key), 2 ** exponent));
+    }
   }
   return { modules, tensors: changed };
 }
 
-function padded(delta: ModuleDelta, rank: number): ModuleDelta {
+function largest(values: Tensor | undefined): number {
+  return values ? toFloat32(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0) : 0;
+}
+
+function times(values: Tensor | undefined, factor: number): Tensor {
+  if (!values) throw new RangeError('balanced: the adapter is not whole');
+  const data = toFloat32(values);
+  return float32(values.shape, factor === 1 ? data : data.map((x) => x * factor));
+}
+
+function padded(delta: LowRankDelta, rank: number): LowRankDelta {
   if (delta.rank === rank) return delta;
   const rows = delta.b.length / delta.rank;
   const a = new Float32Array((delta.a.length / delta.rank) * rank);
@@ -71,22 +76,34 @@ function doraScale(magnitude: Float32Array, isConvolution: boolean): Tensor {
 
 /**
  * kohya's spelling: `lora_unet_` and the name with underscores, lora_down, lora_up and alpha (sd-scripts,
- * networks/lora.py); OneTrainer writes and reads the same.
+ * networks/lora.py); OneTrainer writes and reads the same. LyCORIS' own has another prefix. LoKr and LoHa keep their
+ * tensors; their scale goes into the first, since LyCORIS ignores it for two whole matrices, and 4.1.3 multiplies by it
+ * twice when it merges.
  */
-export function kohyaTensors({ modules, tensors }: Adapter): FileTensors {
+export function kohyaTensors(
+  { modules, tensors }: Adapter,
+  prefix: 'lora_unet_' | 'lycoris_' = 'lora_unet_',
+): FileTensors {
   const out = new Map<string, Tensor>();
   for (const [name, module] of modules) {
-    const base = `lora_unet_${flatten(name)}`;
+    const base = prefix + flatten(name);
     const shapes = parameterShapes(name, module);
-    const copy = (part: 'lora_A' | 'lora_B', to: string): void => {
+    const copy = (part: AdapterPart, to: string, factor = 1): void => {
       const [found, shape] = [tensors.get(parameterName(name, part)), shapes.get(parameterName(name, part))];
-      if (found && shape) out.set(`${base}.${to}.weight`, { ...found, shape });
+      if (found && shape) out.set(`${base}.${to}`, { ...(factor === 1 ? found : times(found, factor)), shape });
     };
-    copy('lora_A', 'lora_down');
-    copy('lora_B', 'lora_up');
+    if (module.lycoris) {
+      for (const [i, [part]] of lycorisShapes(module, module.lycoris).entries()) {
+        copy(part, part, i === 0 ? module.scale : 1);
+      }
+      out.set(`${base}.alpha`, float32([], [module.rank]));
+      continue;
+    }
+    copy('lora_A', 'lora_down.weight');
+    copy('lora_B', 'lora_up.weight');
     out.set(`${base}.alpha`, float32([], [module.scale * module.rank]));
-    const { magnitude } = moduleDelta({ modules, tensors }, name);
-    if (magnitude) out.set(`${base}.dora_scale`, doraScale(magnitude, module.kernel !== undefined));
+    const magnitude = module.dora ? tensors.get(parameterName(name, 'lora_magnitude_vector')) : undefined;
+    if (magnitude) out.set(`${base}.dora_scale`, doraScale(toFloat32(magnitude), module.kernel !== undefined));
   }
   return out;
 }
@@ -111,7 +128,7 @@ export async function comfyuiTensors(adapter: Adapter, baseRowNorms?: BaseRowNor
       const own = adapter.modules.get(part);
       if (!own) return undefined;
       const modules = new Map([[part, { ...own, scale: own.scale / shared }]]);
-      return moduleDelta({ modules, tensors: adapter.tensors }, part);
+      return lowRankDelta(moduleDelta({ modules, tensors: adapter.tensors }, part));
     });
     const { a, b, rank } = fuse(parts, module.outFeatures);
     const [rows, isConvolution] = [b.length / rank, module.kernel !== undefined];
@@ -141,7 +158,7 @@ export async function comfyuiTensors(adapter: Adapter, baseRowNorms?: BaseRowNor
 }
 
 /** A = rows of each part's A, B = block diagonal of each part's B. @param rows of each part */
-function fuse(parts: readonly (ModuleDelta | undefined)[], rows: number): Pick<ModuleDelta, 'a' | 'b' | 'rank'> {
+function fuse(parts: readonly (LowRankDelta | undefined)[], rows: number): Pick<LowRankDelta, 'a' | 'b' | 'rank'> {
   const rank = parts.reduce((sum, part) => sum + (part?.rank ?? 0), 0);
   const width = parts.reduce((found, part) => (part ? part.a.length / part.rank : found), 0);
   const a = new Float32Array(rank * width);

@@ -1,6 +1,6 @@
 import { createRandom } from '../random.ts';
 import type { Adapter } from '../lora/adapter-file.ts';
-import { moduleDelta, type ModuleDelta } from '../lora/module-delta.ts';
+import { applyDelta, inputsOf, moduleDelta, type ModuleDelta } from '../lora/module-delta.ts';
 
 /** How far two adapters' effects are apart. */
 export interface AdapterDifference {
@@ -15,7 +15,8 @@ const probes = 16;
 const leastShare = 2 ** -6;
 
 /**
- * Compares what two adapters add to each weight: B A x for random x, and the magnitudes. Ranks and factors may differ.
+ * Compares what two adapters add to each weight: B A x for random x, and the magnitudes. Ranks, factors and kinds may
+ * differ.
  * A module that only one of them has counts as the same when the other's B A is zero.
  * @param baseNorms row norms of base weights: what magnitudes are where a module has no adapter
  */
@@ -32,11 +33,12 @@ export function compareAdapters(
     const [left, right] = [expected, actual].map((adapter) =>
       adapter.modules.has(name) ? moduleDelta(adapter, name) : undefined,
     );
-    const inputs = left ? left.a.length / left.rank : right ? right.a.length / right.rank : 0;
+    const known = left ?? right;
+    const inputs = known ? inputsOf(known) : 0;
     let [sizes, differences] = [0, 0];
     for (let probe = 0; probe < probes; probe++) {
       const x = Float32Array.from({ length: inputs }, () => random.normal());
-      const [y, z] = [left ? effect(left, x) : undefined, right ? effect(right, x) : undefined];
+      const [y, z] = [left && applyDelta(left, x), right && applyDelta(right, x)];
       const { size, difference } = distance(y, z);
       sizes += size ** 2;
       differences += difference ** 2;
@@ -52,21 +54,6 @@ export function compareAdapters(
     if (!(error <= worst.error)) worst = { error, module };
   }
   return worst;
-}
-
-/** B A x */
-function effect({ a, b, rank }: ModuleDelta, x: Float32Array): Float64Array {
-  const width = x.length;
-  const low = Float64Array.from({ length: rank }, (_, k) => {
-    let sum = 0;
-    for (let i = 0; i < width; i++) sum += (a[k * width + i] ?? 0) * (x[i] ?? 0);
-    return sum;
-  });
-  return Float64Array.from({ length: b.length / rank }, (_, row) => {
-    let sum = 0;
-    for (let k = 0; k < rank; k++) sum += (b[row * rank + k] ?? 0) * (low[k] ?? 0);
-    return sum;
-  });
 }
 
 /** ||y|| and ||y - z||; what is not there is zero. */

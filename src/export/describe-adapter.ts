@@ -1,7 +1,6 @@
 import type { ImportedAdapter } from '../lora/formats/read-any-adapter.ts';
 import { baseName } from '../lora/formats/infer-modules.ts';
-import { moduleDelta } from '../lora/module-delta.ts';
-import { squaredNorm } from '../lora/resize-adapter.ts';
+import { moduleDelta, squaredNorm } from '../lora/module-delta.ts';
 import { type FrontendVerdict, frontendVerdicts } from './frontends.ts';
 
 /** What an adapter's file holds, for people and programs. */
@@ -32,7 +31,7 @@ const formatNames = {
   lycoris: 'LyCORIS',
 } as const;
 
-/** Describes an adapter. Norms of layers of a very high rank, as LoKr's, take seconds. */
+/** Describes an adapter. Norms of layers of a very high rank, as LoHa's can be, take seconds. */
 export function describeAdapter(adapter: ImportedAdapter): AdapterDescription {
   const { modules, tensors, spellings, kinds, base, notices, metadata } = adapter;
   const sorted = (values: Iterable<number>): number[] => [...new Set(values)].sort((a, b) => a - b);

@@ -5,7 +5,7 @@ import { isTensorLocation, readTensor, writeSafetensors } from '../io/safetensor
 import { type Adapter, writeAdapter } from '../lora/adapter-file.ts';
 import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
 import { rowNorms } from '../lora/module-delta.ts';
-import { resizeAdapter } from '../lora/resize-adapter.ts';
+import { asLora, hasLycoris, resizeAdapter } from '../lora/resize-adapter.ts';
 import { scaleAdapter } from '../lora/scale-adapter.ts';
 import type { SanaTransformer } from '../models/load-sana-transformer.ts';
 import { sanaModules } from '../models/sana-transformer-config.ts';
@@ -26,7 +26,7 @@ import { type AdapterAbout, modelSpec } from './model-spec.ts';
 import { replacing } from './replacing.ts';
 
 /** What an adapter is written as. */
-export type ExportFormat = 'diffusers' | 'comfyui' | 'kohya' | 'merged';
+export type ExportFormat = 'diffusers' | 'comfyui' | 'kohya' | 'lycoris' | 'merged';
 
 /** The model that an adapter is for, where it is at hand. */
 export interface ExportBase {
@@ -108,13 +108,19 @@ async function writeFile(
   format: Exclude<ExportFormat, 'merged'>,
 ): Promise<void> {
   const { output, dtype = 'float32', base, about } = options;
+  // Of LoKr and LoHa diffusers has no names for Sana, and ComfyUI's stacked layers are no such products any more.
+  const said = format === 'diffusers' || format === 'comfyui' ? asLora(given) : given;
   // Half precision has few bits for small numbers, and B is small after a short training.
-  const adapter = dtype === 'float16' ? balanced(given) : given;
+  const adapter = dtype === 'float16' ? balanced(said) : said;
   if (format === 'diffusers') await writeDiffusers(adapter, options, dtype);
   else {
     const norms = base && baseRowNorms(base.model);
-    const tensors = inDType(format === 'kohya' ? kohyaTensors(adapter) : await comfyuiTensors(adapter, norms), dtype);
-    const network = format === 'kohya' ? networkMetadata(adapter) : {};
+    const named =
+      format === 'comfyui'
+        ? await comfyuiTensors(adapter, norms)
+        : kohyaTensors(adapter, format === 'lycoris' ? 'lycoris_' : 'lora_unet_');
+    const tensors = inDType(named, dtype);
+    const network = format === 'comfyui' ? {} : networkMetadata(adapter);
     const metadata = { format: 'pt', ...modelSpec(about, tensors), ...network };
     await writeSafetensors(output, tensors, { metadata });
   }
@@ -175,11 +181,18 @@ function inDType(tensors: FileTensors, dtype: StorageDType): FileTensors {
 }
 
 /** What kohya's scripts say of a network's size. */
-function networkMetadata({ modules }: Adapter): Readonly<Record<string, string>> {
+function networkMetadata(adapter: Adapter): Readonly<Record<string, string>> {
+  const { modules } = adapter;
   const ranks = new Set([...modules.values()].map(({ rank }) => rank));
-  const alphas = new Set([...modules.values()].map(({ scale, rank }) => scale * rank));
+  const alphas = new Set([...modules.values()].map(({ scale, rank, lycoris }) => (lycoris ? 1 : scale) * rank));
   const one = (values: ReadonlySet<number>): string => (values.size === 1 ? String([...values][0]) : 'Dynamic');
-  return { ss_network_module: 'networks.lora', ss_network_dim: one(ranks), ss_network_alpha: one(alphas) };
+  const [first] = [...modules.values()].flatMap(({ lycoris }) => lycoris?.kind ?? []);
+  return {
+    ss_network_module: hasLycoris(adapter) ? 'lycoris.kohya' : 'networks.lora',
+    ss_network_dim: one(ranks),
+    ss_network_alpha: one(alphas),
+    ...(first && { ss_network_args: JSON.stringify({ algo: first }) }),
+  };
 }
 
 function baseRowNorms({ weights }: SanaTransformer): BaseRowNorms {

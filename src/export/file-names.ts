@@ -9,6 +9,8 @@ export function exportFileName(format: ExportFormat, name: string, layout: 'diff
       return `${name}-comfyui.safetensors`;
     case 'kohya':
       return `${name}-kohya.safetensors`;
+    case 'lycoris':
+      return `${name}-lycoris.safetensors`;
     case 'merged':
       return layout === 'native' ? `${name}-merged.safetensors` : `${name}-merged`;
   }

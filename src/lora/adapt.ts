@@ -1,12 +1,21 @@
+import { mulDims } from '../graph/dim.ts';
 import { reshape } from '../graph/ops/broadcast.ts';
 import { dropout } from '../graph/ops/activation.ts';
 import { add, div, mul, sqrt, sub } from '../graph/ops/elementwise.ts';
 import { matMul } from '../graph/ops/matmul.ts';
+import { transpose } from '../graph/ops/movement.ts';
 import { reduceSumSquare } from '../graph/ops/reduce.ts';
 import { stopGradient } from '../graph/ops/stop-gradient.ts';
 import { input, type Value } from '../graph/value.ts';
-import { type Adapt, project } from '../models/projection.ts';
-import { type AdaptedModule, type AdaptedModules, parameterName, parameterShapes } from './adapter-config.ts';
+import { type Adapt, type Layout, project, type Projection } from '../models/projection.ts';
+import {
+  type AdaptedModule,
+  type AdaptedModules,
+  type AdapterPart,
+  parameterName,
+  parameterShapes,
+} from './adapter-config.ts';
+import type { Loha, Lokr, LokrFactor } from './lycoris.ts';
 
 /** An adapter as part of a graph. */
 export interface GraphAdapter {
@@ -25,7 +34,8 @@ export interface GraphAdapterOptions {
 
 /**
  * LoRA: W x becomes W x + scale B A x (arXiv 2106.09685). DoRA: m / ||W + scale B A|| (W x + scale B A x), with the norm
- * of each row treated as a constant by the gradient (arXiv 2402.09353, section 4.3), as peft computes both.
+ * of each row treated as a constant by the gradient (arXiv 2402.09353, section 4.3), as peft computes both. LoKr and
+ * LoHa add what LyCORIS' do: scale (w1 x w2) x, and scale (w1 * w2) x.
  */
 export function graphAdapter(
   modules: AdaptedModules,
@@ -36,7 +46,7 @@ export function graphAdapter(
     for (const [parameter, shape] of parameterShapes(name, module))
       parameters.set(parameter, input(prefix + parameter, shape));
   }
-  function parameter(module: string, part: Parameters<typeof parameterName>[1], shape: readonly number[]): Value {
+  function parameter(module: string, part: AdapterPart, shape: readonly number[]): Value {
     const value = parameters.get(parameterName(module, part));
     if (!value) throw new RangeError(`graphAdapter: ${module} has no ${part}`);
     return reshape(value, shape);
@@ -46,13 +56,15 @@ export function graphAdapter(
     const { module, x, from, kernel, bias, y, to } = projection;
     const adapted = modules.get(module);
     if (!adapted) return y;
-    const { rank, scale, dora } = adapted;
+    const { rank, scale, dora, lycoris } = adapted;
+    const dropped = training ? dropInputs(module, x, from === 'rows', adapted) : x;
+    if (lycoris?.kind === 'lokr') return add(y, times(kroneckerProduct(module, lycoris, dropped, from, to), scale));
+    if (lycoris) return add(y, hadamardProduct(lycoris, projection, dropped, scale));
     const a = parameter(module, 'lora_A', [rank, -1]); // [r, in]
     const b = parameter(module, 'lora_B', [-1, rank]); // [out, r]
-    const dropped = training ? dropInputs(module, x, from === 'rows', adapted) : x;
     const low = project(dropped, from, a, 'columns'); // [B, r, N]
     // Scaling the low rank is next to nothing beside scaling the result.
-    if (!dora) return add(y, project(scale === 1 ? low : mul(low, scale), 'columns', b, to));
+    if (!dora) return add(y, project(times(low, scale), 'columns', b, to));
 
     // In peft's order of operations: where m is small, W x cancels, and a rounding decides on which side of a ReLU's
     // kink a value falls.
@@ -65,6 +77,39 @@ export function graphAdapter(
   };
   return { adapt, parameters };
 
+  /** (w1 x w2) x without the product itself: w2 acts within each of the groups of channels, w1 on the groups. */
+  function kroneckerProduct(module: string, { one, two }: Lokr, x: Value, from: Layout, to: Layout): Value {
+    const factor = (w: 'w1' | 'w2', { rows, columns, rank }: LokrFactor): Value =>
+      rank === null
+        ? parameter(module, `lokr_${w}`, [rows, columns])
+        : matMul(parameter(module, `lokr_${w}_a`, [rows, rank]), parameter(module, `lokr_${w}_b`, [rank, columns]));
+    const columns = from === 'columns' ? x : transpose(x, [0, 2, 1]); // [B, in, N]
+    const [batch = 1, , tokens = 1] = columns.shape;
+    const grouped = reshape(columns, [batch, one.columns, two.columns, tokens]);
+    const within = matMul(factor('w2', two), grouped); // [B, p, n, N]
+    const flat = reshape(within, [batch, one.columns, mulDims(two.rows, tokens)]);
+    const across = matMul(factor('w1', one), flat); // [B, m, n N]
+    const out = reshape(across, [batch, one.rows * two.rows, tokens]);
+    return to === 'columns' ? out : transpose(out, [0, 2, 1]);
+  }
+
+  /**
+   * ((w1_a w1_b) * (w2_a w2_b)) x: as the LoRA of rank r^2 that it is, where that takes less than the whole matrix, whose
+   * parts the backward pass would keep too.
+   */
+  function hadamardProduct({ rank }: Loha, { module, from, to, kernel }: Projection, x: Value, scale: number): Value {
+    const [rows = 1, columns = 1] = kernel.shape.map(Number);
+    const left = (w: 'w1' | 'w2', shape: readonly number[]): Value => parameter(module, `hada_${w}_a`, shape);
+    const right = (w: 'w1' | 'w2', shape: readonly number[]): Value => parameter(module, `hada_${w}_b`, shape);
+    if (rank ** 2 * (rows + columns) >= rows * columns) {
+      const whole = (w: 'w1' | 'w2'): Value => matMul(left(w, [rows, rank]), right(w, [rank, columns]));
+      return project(x, from, times(mul(whole('w1'), whole('w2')), scale), to);
+    }
+    const b = reshape(mul(left('w1', [rows, rank, 1]), left('w2', [rows, 1, rank])), [rows, rank ** 2]);
+    const a = reshape(mul(right('w1', [rank, 1, columns]), right('w2', [1, rank, columns])), [rank ** 2, columns]);
+    return project(times(project(x, from, a, 'columns'), scale), 'columns', b, to);
+  }
+
   function dropInputs(module: string, x: Value, rows: boolean, { dropout: probability }: AdaptedModule): Value {
     if (probability === 0) return x;
     const [batch = 1, first = 1, second = 1] = x.shape;
@@ -76,6 +121,10 @@ export function graphAdapter(
       ? dropout(x, reshape(along, [batch, tokens, 1]), across, probability)
       : dropout(x, reshape(along, [batch, 1, tokens]), reshape(across, [channels, 1]), probability);
   }
+}
+
+function times(x: Value, factor: number): Value {
+  return factor === 1 ? x : mul(x, factor);
 }
 
 /** ||W + s B A|| of each row. W [out, in], A [r, in], B [out, r] -> [out] */

@@ -1,10 +1,22 @@
 import { UserError } from '../errors.ts';
 import type { SanaModule } from '../models/sana-transformer-config.ts';
+import { flatten } from './formats/spellings.ts';
+import {
+  isUnscaled,
+  type Loha,
+  type Lokr,
+  lokrOf,
+  type LokrOptions,
+  lycorisShapes,
+  type LycorisPart,
+} from './lycoris.ts';
 import { compilePattern } from './module-pattern.ts';
 
-/** How an adapter is built; names and meanings are peft's LoraConfig's. */
+/** How an adapter is built; names and meanings are peft's LoraConfig's, and LyCORIS' for its own. */
 export interface AdapterConfig {
-  readonly type: 'lora' | 'dora';
+  readonly type: 'lora' | 'dora' | 'lokr' | 'loha';
+  /** How a LoKr is cut. */
+  readonly lokr?: LokrOptions;
   readonly rank: number;
   readonly alpha: number;
   /** Ranks of modules whose names a key matches (see `compilePattern`). */
@@ -26,6 +38,8 @@ export interface AdaptedModule extends SanaModule {
   readonly scale: number;
   readonly dora: boolean;
   readonly dropout: number;
+  /** How LyCORIS' adapters are put together; without it the module is LoRA or DoRA. */
+  readonly lycoris?: Lokr | Loha;
 }
 
 /** The adapted modules by name, first layer to last. */
@@ -73,22 +87,42 @@ export function adaptedModules(modules: ReadonlyMap<string, SanaModule>, config:
     if (!Number.isFinite(alpha)) {
       throw new UserError(`The alpha of ${name} is ${alpha}; use a number, such as its rank, ${rank}.`);
     }
-    const scale = adapterScale(alpha, rank, config.rslora);
-    adapted.set(name, { ...module, rank, alpha, scale, dora: config.type === 'dora', dropout: config.dropout });
+    const lycoris = lycorisOf(config, module, rank);
+    // Of two whole matrices alpha says nothing.
+    const scale = lycoris && isUnscaled(lycoris) ? 1 : adapterScale(alpha, rank, config.rslora);
+    adapted.set(name, {
+      ...module,
+      rank,
+      alpha,
+      scale,
+      dora: config.type === 'dora',
+      dropout: config.dropout,
+      ...(lycoris && { lycoris }),
+    });
   }
   return adapted;
 }
 
-/** The name of one of a module's adapter tensors in diffusers' adapter file. */
-export function parameterName(module: string, part: 'lora_A' | 'lora_B' | 'lora_magnitude_vector'): string {
+function lycorisOf({ type, lokr }: AdapterConfig, module: SanaModule, rank: number): Lokr | Loha | undefined {
+  if (type === 'lokr') return lokrOf(module, rank, lokr);
+  return type === 'loha' ? { kind: 'loha', rank } : undefined;
+}
+
+/** What one of a module's adapter tensors is. */
+export type AdapterPart = 'lora_A' | 'lora_B' | 'lora_magnitude_vector' | LycorisPart;
+
+/** The name of one of a module's adapter tensors in diffusers' adapter file, or in LyCORIS' own. */
+export function parameterName(module: string, part: AdapterPart): string {
+  if (part.startsWith('lokr_') || part.startsWith('hada_')) return `lycoris_${flatten(module)}.${part}`;
   return `transformer.${module}.${part}${part === 'lora_magnitude_vector' ? '' : '.weight'}`;
 }
 
 /** Shapes of a module's adapter tensors in the file: convolutions have their kernel's axes. */
-export function parameterShapes(
-  module: string,
-  { inFeatures, outFeatures, kernel, rank, dora }: AdaptedModule,
-): ReadonlyMap<string, readonly number[]> {
+export function parameterShapes(module: string, adapted: AdaptedModule): ReadonlyMap<string, readonly number[]> {
+  const { inFeatures, outFeatures, kernel, rank, dora, lycoris } = adapted;
+  if (lycoris) {
+    return new Map(lycorisShapes(adapted, lycoris).map(([part, shape]) => [parameterName(module, part), shape]));
+  }
   const conv = kernel !== undefined;
   const shapes = new Map<string, readonly number[]>([
     [parameterName(module, 'lora_A'), conv ? [rank, inFeatures, kernel, kernel] : [rank, inFeatures]],

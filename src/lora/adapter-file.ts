@@ -1,10 +1,16 @@
 import { UserError } from '../errors.ts';
-import { fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { float32, fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { assertFinite } from '../io/assert-finite.ts';
 import { quoted } from '../io/json.ts';
 import { openSafetensors, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import type { SanaModule } from '../models/sana-transformer-config.ts';
-import { type AdaptedModule, type AdaptedModules, adapterScale, parameterShapes } from './adapter-config.ts';
+import {
+  type AdaptedModule,
+  type AdaptedModules,
+  adapterScale,
+  parameterName,
+  parameterShapes,
+} from './adapter-config.ts';
 import { adapterHeader, headerKey, parseAdapterHeader } from './adapter-header.ts';
 
 /** An adapter in memory: what it adapts and its tensors by their names in diffusers' file. */
@@ -98,7 +104,8 @@ export interface WriteAdapterOptions {
 }
 
 /**
- * Writes an adapter as diffusers' SanaPipeline.save_lora_weights does, so that load_lora_weights reads it.
+ * Writes an adapter as diffusers' SanaPipeline.save_lora_weights does, so that load_lora_weights reads it; one with LoKr
+ * or LoHa in it by LyCORIS' names, every layer with its alpha.
  * @throws UserError when a number does not fit the dtype
  */
 export async function writeAdapter(
@@ -114,7 +121,16 @@ export async function writeAdapter(
       `${path} was not written: ${broken[0]} holds NaN or a number that ${dtype} cannot hold${dtype === 'float16' ? '; write bfloat16 or float32' : ''}.`,
     );
   }
+  const isLycoris = [...modules.values()].some(({ lycoris }) => lycoris !== undefined);
+  if (isLycoris) for (const [name, value] of alphasOf(modules)) converted.set(name, value);
   await writeSafetensors(path, converted, {
-    metadata: { format: 'pt', [headerKey]: adapterHeader(modules, rslora) },
+    metadata: { format: 'pt', ...(!isLycoris && { [headerKey]: adapterHeader(modules, rslora) }) },
   });
+}
+
+function* alphasOf(modules: AdaptedModules): Generator<readonly [string, Tensor]> {
+  for (const [name, { rank, scale, lycoris }] of modules) {
+    const base = lycoris ? parameterName(name, 'lokr_w1').replace(/\.lokr_w1$/, '') : prefix + name;
+    yield [`${base}.alpha`, float32([], [scale * rank])];
+  }
 }

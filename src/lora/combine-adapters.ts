@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts';
 import type { Adapter } from './adapter-file.ts';
-import { moduleDelta, type ModuleDelta } from './module-delta.ts';
-import { adapterOf, type ResizedAdapter } from './resize-adapter.ts';
+import { type LowRankDelta, lowRankDelta, moduleDelta } from './module-delta.ts';
+import { adapterOf } from './resize-adapter.ts';
 import { scaleAdapter } from './scale-adapter.ts';
 
 /** An adapter and how strongly it acts. */
@@ -15,12 +15,12 @@ export interface WeightedAdapter {
  * the sum of theirs and nothing is lost.
  * @throws UserError for DoRA, whose magnitudes are not added
  */
-export function combineAdapters(adapters: readonly WeightedAdapter[]): ResizedAdapter['adapter'] {
-  const deltas = new Map<string, ModuleDelta>();
+export function combineAdapters(adapters: readonly WeightedAdapter[]): Adapter {
+  const deltas = new Map<string, LowRankDelta>();
   for (const { adapter, scale } of adapters) {
     const scaled = scaleAdapter(adapter, scale);
     for (const name of scaled.modules.keys()) {
-      const delta = moduleDelta(scaled, name);
+      const delta = lowRankDelta(moduleDelta(scaled, name));
       if (delta.magnitude) {
         throw new UserError(
           'An adapter has magnitudes (DoRA), which cannot be added to another; merge it into a model with export --format merged.',
@@ -33,7 +33,7 @@ export function combineAdapters(adapters: readonly WeightedAdapter[]): ResizedAd
   return adapterOf(deltas);
 }
 
-function joined(first: ModuleDelta, second: ModuleDelta): ModuleDelta {
+function joined(first: LowRankDelta, second: LowRankDelta): LowRankDelta {
   const rank = first.rank + second.rank;
   const rows = first.b.length / first.rank;
   const a = new Float32Array(first.a.length + second.a.length);

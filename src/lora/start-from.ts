@@ -31,7 +31,7 @@ export async function startFrom(
   return {
     modules: new Map(
       [...modules].map(([name, module]) => {
-        const alpha = module.scale * (rslora ? Math.sqrt(module.rank) : module.rank);
+        const alpha = module.scale * (rslora && !module.lycoris ? Math.sqrt(module.rank) : module.rank);
         return [name, { ...module, alpha, dropout }];
       }),
     ),

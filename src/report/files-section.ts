@@ -31,6 +31,12 @@ image = pipe(${JSON.stringify(prompt)}${hasNoInstruction && ', complex_human_ins
       </p>`;
     case 'kohya':
       return html`<p>For programs that read kohya’s names: put the file into their folder of LoRAs.</p>`;
+    case 'lycoris':
+      return html`<p>With LyCORIS, on a pipeline of diffusers, and with SimpleTuner:</p>
+        <pre tabindex="0">
+network, _ = lycoris.create_lycoris_from_weights(1.0, ${JSON.stringify(file)}, pipe.transformer)
+network.merge_to()</pre>
+        ${own}`;
     case 'merged':
       return html`<p>The whole model with the adapter in it: it takes the place of ${model}, without an adapter.</p>`;
     default:

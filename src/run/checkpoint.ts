@@ -10,13 +10,14 @@ import { readJsonObject } from '../io/json.ts';
 import { openSafetensors, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import { adapterFileName, readAdapter, writeAdapter } from '../lora/adapter-file.ts';
 import type { AdaptedModules } from '../lora/adapter-config.ts';
-import type { SanaModule } from '../models/sana-transformer-config.ts';
+import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
 import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { type Optimizer, type Params, restoreState, stateTensors } from '../optim/optimizer.ts';
 import type { TrainState } from './train-state.ts';
 
 const optimizerFile = 'optimizer.safetensors';
-const averageFile = 'ema.safetensors';
+/** The moving average of an adapter in a checkpoint's folder. */
+export const averageFile = 'ema.safetensors';
 const stateFile = 'state.json';
 
 const stateSchema = z.object({
@@ -172,7 +173,8 @@ function describeDifference(key: string, was: unknown, is: unknown): string {
   return `its ${key} is ${JSON.stringify(was)}, and the config says ${JSON.stringify(is)}`;
 }
 
-async function parametersFrom(path: string, modules: ReadonlyMap<string, SanaModule>): Promise<Params> {
-  const { tensors } = await readAdapter(path, modules);
+async function parametersFrom(path: string, modules: AdaptedModules): Promise<Params> {
+  const isLycoris = [...modules.values()].some(({ lycoris }) => lycoris !== undefined);
+  const { tensors } = isLycoris ? await readAnyAdapter(path, modules) : await readAdapter(path, modules);
   return new Map([...tensors].map(([name, value]) => [name, float32(value.shape, toFloat32(value))]));
 }

@@ -8,7 +8,9 @@ import type { TrainEvent } from '../events.ts';
 import { exportAdapter, type ExportFormat } from '../export/export-adapter.ts';
 import { exportFileName } from '../export/file-names.ts';
 import type { AdapterAbout } from '../export/model-spec.ts';
+import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { type Adapter, adapterFileName } from '../lora/adapter-file.ts';
+import { hasLycoris } from '../lora/resize-adapter.ts';
 import { type RunSampler, samplePath } from './run-samples.ts';
 
 const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
@@ -16,8 +18,19 @@ const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 const thumbnailSize = 256;
 
 /** Whether the files of a run hold something else than what was trained: another strength, rank or spelling of alpha. */
-export function changesAdapter({ scale, rank, fold_alpha: folds }: Config['export']): boolean {
+function changesAdapter({ scale, rank, fold_alpha: folds }: Config['export']): boolean {
   return scale !== 1 || rank !== null || folds;
+}
+
+/** The formats that a config asks for; `auto` is what loads such an adapter as it is. */
+export function formatsOf({ export: { formats } }: Config, modules: AdaptedModules): readonly ExportFormat[] {
+  if (formats === 'auto') return [hasLycoris({ modules }) ? 'lycoris' : 'diffusers'];
+  return [...new Set(formats)];
+}
+
+/** Whether diffusers' file holds the trained numbers as they are. */
+export function isAsTrained(config: Config, modules: AdaptedModules): boolean {
+  return !changesAdapter(config.export) && !hasLycoris({ modules });
 }
 
 /** The folder that a run's files go to. */
@@ -39,8 +52,8 @@ export async function* exportFormats(
   sampler: RunSampler,
 ): AsyncGenerator<TrainEvent> {
   const { dtype, scale, rank, fold_alpha: foldAlpha, merged_layout: layout } = config.export;
-  const isChanged = changesAdapter(config.export);
-  const formats = [...new Set(config.export.formats)].filter((format) => format !== 'diffusers' || isChanged);
+  const asTrained = isAsTrained(config, adapter.modules);
+  const formats = formatsOf(config, adapter.modules).filter((format) => format !== 'diffusers' || !asTrained);
   if (formats.length === 0) return;
   const folder = exportFolder(config, runDir);
   const base = {

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { TrainEvent } from '../events.ts';
 import { UserError } from '../errors.ts';
+import type { ExportFormat } from '../export/export-adapter.ts';
 import { toFloat32 } from '../graph/tensor.ts';
 import { writeBytes, writeText } from '../io/atomic-write.ts';
 import { adapterFileName, readAdapter, writeAdapter } from '../lora/adapter-file.ts';
@@ -11,7 +12,7 @@ import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { sanaModules } from '../models/sana-transformer-config.ts';
 import type { Params } from '../optim/optimizer.ts';
 import { readFile } from 'node:fs/promises';
-import { changesAdapter, exportFolder, exportFormats, runFileName } from './export-formats.ts';
+import { exportFolder, exportFormats, formatsOf, isAsTrained, runFileName } from './export-formats.ts';
 import type { MetricsEvent, RunMetrics } from './run-metrics.ts';
 import type { RunSampler } from './run-samples.ts';
 import { makeSamples, samplePath } from './run-samples.ts';
@@ -49,14 +50,14 @@ export async function* exportRun({
   const path = join(folder, adapterFileName);
   yield { kind: 'stage', stage: 'export', done: 0, total: 1, what: 'adapter' };
   await mkdir(folder, { recursive: true });
-  const asTrained = config.export.formats.includes('diffusers') && !changesAdapter(config.export);
-  if (asTrained) {
+  const formats = formatsOf(config, modules);
+  if (formats.includes('diffusers') && isAsTrained(config, modules)) {
     yield* exportTrained({ config, runDir, step, modules, parameters, sampler, ...(signal && { signal }) }, path);
     const shown = config.export.output === null ? `adapter/${adapterFileName}` : path;
     yield { kind: 'export', format: 'diffusers', path: shown };
   }
   yield* exportFormats(config, runDir, step, { modules, tensors: parameters }, sampler);
-  await writeText(join(folder, 'README.md'), modelCard(config, sampler, metrics));
+  await writeText(join(folder, 'README.md'), modelCard(config, formats, sampler, metrics));
   yield { kind: 'stage', stage: 'export', done: 1, total: 1, what: 'adapter' };
 }
 
@@ -106,11 +107,14 @@ async function* exportTrained(
   }
 }
 
+const typeNames = { lora: 'LoRA', dora: 'DoRA', lokr: 'LoKr (LyCORIS)', loha: 'LoHa (LyCORIS)' } as const;
+
 const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
 /** The model card: what was learned from what, how to load it, and its pictures. */
 function modelCard(
   config: Config,
+  formats: readonly ExportFormat[],
   { name, runDir, samples, chiName }: RunSampler,
   metrics?: ExportRunOptions['metrics'],
 ): string {
@@ -144,11 +148,11 @@ instance_prompt: ${JSON.stringify(prompt)}
 
 # ${title ?? name}
 
-A ${lora.type === 'dora' ? 'DoRA' : 'LoRA'} of Sana, trained with sana-train${author === null ? '' : ` by ${author}`}.
+A ${typeNames[lora.type]} of Sana, trained with sana-train${author === null ? '' : ` by ${author}`}.
 ${triggers.length > 0 ? `\nUse it with: ${triggers.map((text) => `\`${text}\``).join(', ')}\n` : ''}
 ## How to use it
 
-${usage(config, base, prompt, runDir, chiName !== null)}
+${usage(config, formats, base, prompt, runDir, chiName !== null)}
 
 ## How it was trained
 
@@ -182,10 +186,17 @@ ${rows.join('\n')}
 }
 
 /** How to load what was written. */
-function usage(config: Config, base: string, prompt: string, runDir: string, hasChi: boolean): string {
-  const { formats, merged_layout: layout } = config.export;
+function usage(
+  config: Config,
+  formats: readonly ExportFormat[],
+  base: string,
+  prompt: string,
+  runDir: string,
+  hasChi: boolean,
+): string {
+  const { merged_layout: layout } = config.export;
   const [first = 'diffusers'] = formats;
-  const fileOf = (format: (typeof formats)[number]): string => runFileName(format, runDir, layout);
+  const fileOf = (format: ExportFormat): string => runFileName(format, runDir, layout);
   const parts = formats.map((format): string => {
     switch (format) {
       case 'diffusers':
@@ -203,6 +214,15 @@ image = pipe(${JSON.stringify(prompt)}${hasChi ? '' : ', complex_human_instructi
         return `With ComfyUI: put ${fileOf(format)} into models/loras, and a LoRA loader behind the ExtraModels Sana loader.`;
       case 'kohya':
         return `With OneTrainer and other programs that read kohya's names: ${fileOf(format)}.`;
+      case 'lycoris':
+        return `With LyCORIS, on a pipeline of diffusers, and with SimpleTuner:
+
+\`\`\`python
+from lycoris import create_lycoris_from_weights
+
+network, _ = create_lycoris_from_weights(1.0, ${JSON.stringify(fileOf(format))}, pipe.transformer)
+network.merge_to()
+\`\`\``;
       case 'merged':
         return `The whole model with the adapter in it: ${fileOf(format)}.`;
     }

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { Cache } from '../../datasets/cache.ts';
 import type { Sample } from '../../datasets/sample.ts';
 import type { Config } from '../config/schema.ts';
+import { elementCount } from '../graph/tensor.ts';
 import { readJsonObject } from '../io/json.ts';
 import { isTensorLocation, type Weights } from '../io/safetensors.ts';
-import type { AdaptedModules } from '../lora/adapter-config.ts';
+import { type AdaptedModules, parameterShapes } from '../lora/adapter-config.ts';
 import type { Prompt } from '../models/encode-prompts.ts';
 import { parseGemma2Config } from '../models/gemma2-config.ts';
 import type { OptimizerName } from '../optim/optimizer.ts';
@@ -155,10 +156,9 @@ export async function runSize(options: RunSizeOptions): Promise<{
     largestPixels: pixels.largest,
     meanPixels: pixels.count > 0 ? pixels.sum / pixels.count : 0,
     textTokens: captions.mean,
-    adapterParameters: [...modules.values()].reduce(
-      (sum, { rank, inFeatures, outFeatures }) => sum + rank * (inFeatures + outFeatures),
-      0,
-    ),
+    adapterParameters: [...modules]
+      .flatMap(([name, module]) => [...parameterShapes(name, module).values()])
+      .reduce((sum, shape) => sum + elementCount(shape), 0),
     stateSize,
     pictures: newPictures.length + classCount,
     captions: newPrompts.length,

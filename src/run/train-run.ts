@@ -158,7 +158,15 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
     const optimizer = createOptimizer(optimizerOptions(train));
     const settings = {
       base: modelKey.transformer,
-      adapter: keyOf({ modules: [...modules].map(([key, { rank, scale, dora }]) => [key, rank, scale, dora]) }),
+      adapter: keyOf({
+        modules: [...modules].map(([key, { rank, scale, dora, lycoris }]) => [
+          key,
+          rank,
+          scale,
+          dora,
+          ...(lycoris ? [JSON.stringify(lycoris)] : []),
+        ]),
+      }),
       optimizer: optimizer.name,
     };
     let state: TrainState;

@@ -4,7 +4,7 @@ import { numberParser } from '../sample-arguments.ts';
 
 /** The command's options as they are parsed. */
 export interface ExportCommandOptions {
-  readonly format: 'diffusers' | 'comfyui' | 'kohya' | 'merged';
+  readonly format: 'diffusers' | 'comfyui' | 'kohya' | 'lycoris' | 'merged';
   readonly output?: string;
   readonly dtype?: 'fp32' | 'bf16' | 'fp16';
   readonly scale: number;
@@ -25,7 +25,7 @@ export function define(command: Command): void {
     .argument('<source>', "a run's folder, or an adapter of any format (a file, or a folder of diffusers or peft)")
     .addOption(
       new Option('-f, --format <name>', 'what to write')
-        .choices(['diffusers', 'comfyui', 'kohya', 'merged'])
+        .choices(['diffusers', 'comfyui', 'kohya', 'lycoris', 'merged'])
         .makeOptionMandatory(),
     )
     .option('-o, --output <path>', 'the file (or folder, for a merged model) to write')

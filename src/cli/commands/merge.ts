@@ -5,7 +5,7 @@ import { type AdapterArgument, numberParser, parseAdapter } from '../sample-argu
 /** The command's options as they are parsed. */
 export interface MergeOptions {
   readonly output: string;
-  readonly format: 'diffusers' | 'comfyui' | 'kohya';
+  readonly format: 'diffusers' | 'comfyui' | 'kohya' | 'lycoris';
   readonly dtype: 'fp32' | 'bf16' | 'fp16';
   readonly rank?: number;
   readonly title?: string;
@@ -23,7 +23,7 @@ export function define(command: Command): void {
     .requiredOption('-o, --output <file>', 'the file to write')
     .addOption(
       new Option('-f, --format <name>', 'what to write')
-        .choices(['diffusers', 'comfyui', 'kohya'])
+        .choices(['diffusers', 'comfyui', 'kohya', 'lycoris'])
         .default('diffusers'),
     )
     .addOption(new Option('--dtype <name>', 'precision').choices(['fp32', 'bf16', 'fp16']).default('fp32'))

@@ -4,14 +4,20 @@ import { quoted } from '../../io/json.ts';
 import { openSafetensors } from '../../io/safetensors.ts';
 import type { SanaModule } from '../../models/sana-transformer-config.ts';
 import type { Params } from '../../optim/optimizer.ts';
-import { type AdaptedModule, adapterScale, parameterName, parameterShapes } from '../adapter-config.ts';
+import {
+  type AdaptedModule,
+  adapterScale,
+  type AdapterPart,
+  parameterName,
+  parameterShapes,
+} from '../adapter-config.ts';
 import type { Adapter } from '../adapter-file.ts';
 import { type AdapterHeader, headerKey, parseAdapterHeader } from '../adapter-header.ts';
 import { findAdapter } from './adapter-source.ts';
 import { type Entry, type GroupedTensors, groupTensors, hasAdapterNames, listNames } from './group-tensors.ts';
 import { inferModel, modulesOfAnyWidth } from './infer-modules.ts';
 import { nativeModule } from './native-names.ts';
-import { readDelta } from './read-delta.ts';
+import { type Delta, readDelta } from './read-delta.ts';
 import { placesOf, type Spelling } from './spellings.ts';
 import { splitDelta } from './split-delta.ts';
 
@@ -22,7 +28,7 @@ export interface ImportedAdapter extends Adapter {
   readonly path: string;
   /** How the file names its layers; several where it mixes them. */
   readonly spellings: readonly Spelling[];
-  /** The kinds of adapters in it. LoKr and LoHa were turned into the LoRA that adds the same, without an error. */
+  /** The kinds of adapters in it. */
   readonly kinds: readonly ('lora' | 'dora' | 'lokr' | 'loha')[];
   /** Sentences on what was left out or turned into something else. */
   readonly notices: readonly string[];
@@ -68,8 +74,8 @@ function headerScale(path: string, header: AdapterHeader, { name, place }: Entry
 
 /**
  * Reads an adapter of any format that Sana's trainers and frontends write: diffusers, peft folders, ComfyUI (NVlabs'
- * names, fused layers), kohya (either names), OneTrainer's spellings, and LyCORIS LoKr and LoHa, which become the LoRA
- * of a higher rank that adds the same numbers. The format is found by the names.
+ * names, fused layers), kohya (either names), OneTrainer's spellings, and LyCORIS. LoKr and LoHa of stacked layers, or
+ * with magnitudes, become the LoRA of a higher rank that adds the same numbers. The format is found by the names.
  *
  * @param modules of the model; without them they are taken from the shapes
  * @throws UserError naming tensors that are unknown, missing, of another model's shape, or not finite
@@ -93,6 +99,7 @@ export async function readAnyAdapter(
   const adapted = new Map<string, AdaptedModule>();
   const tensors = new Map<string, ReturnType<typeof float32>>();
   const kinds = new Set<ImportedAdapter['kinds'][number]>();
+  const converted = new Set<'lokr' | 'loha'>();
   for (const entry of grouped.entries) {
     const { parts } = entry.place;
     const targets = parts.map((name) => ({ name, module: found(known, name, path) }));
@@ -102,39 +109,43 @@ export async function readAnyAdapter(
     const [first = ''] = parts;
     const said = (rank: number): number => (header ? headerScale(path, header, entry, rank) : 1);
     const delta = await readDelta(path, entry, size, said);
+    const isKept = 'lycoris' in delta;
+    const hasMagnitudes = !isKept && delta.magnitude !== undefined;
     if (header && Math.abs(said(delta.rank) - delta.scale) > 1e-6 * Math.abs(delta.scale)) {
       throw new UserError(
         `${path}: the header says scale ${said(delta.rank)} for ${quoted(entry.name)} and its alpha says ${delta.scale}; export the adapter again.`,
       );
     }
-    kinds.add(delta.magnitude && delta.kind === 'lora' ? 'dora' : delta.kind);
-    if (header && header.dora !== (delta.magnitude !== undefined)) {
+    kinds.add(hasMagnitudes && delta.kind === 'lora' ? 'dora' : delta.kind);
+    if (header && header.dora !== hasMagnitudes) {
       throw new UserError(
-        `${path}: the header says use_dora ${header.dora}, but ${first} has ${delta.magnitude ? '' : 'no '}magnitudes; export the adapter again.`,
+        `${path}: the header says use_dora ${header.dora}, but ${first} has ${hasMagnitudes ? '' : 'no '}magnitudes; export the adapter again.`,
       );
     }
-    for (const [i, share] of splitDelta(delta, rows).entries()) {
+    if (!isKept && delta.kind !== 'lora') converted.add(delta.kind);
+    for (const [i, share] of (isKept ? [delta] : splitDelta(delta, rows)).entries()) {
       const target = targets[i];
       if (!share || !target) continue;
       if (adapted.has(target.name)) {
         throw new UserError(`${path} adapts ${target.name} twice, by itself and in a layer that holds it.`);
       }
-      const { rank, scale, magnitude, a, b } = share;
+      const { rank, scale } = share;
+      const values = new Map<AdapterPart, Float32Array>('lycoris' in share ? share.parts : loraParts(share));
       const module: AdaptedModule = {
         ...target.module,
         rank,
         alpha: scale * rank,
         scale,
-        dora: magnitude !== undefined,
+        dora: values.has('lora_magnitude_vector'),
         dropout: 0,
+        ...('lycoris' in share && { lycoris: share.lycoris }),
       };
       adapted.set(target.name, module);
-      const values = { lora_A: a, lora_B: b, lora_magnitude_vector: magnitude };
       const shapes = parameterShapes(target.name, module);
-      for (const part of ['lora_A', 'lora_B', 'lora_magnitude_vector'] as const) {
+      for (const [part, data] of values) {
         const name = parameterName(target.name, part);
-        const [shape, data] = [shapes.get(name), values[part]];
-        if (shape && data) tensors.set(name, float32(shape, data));
+        const shape = shapes.get(name);
+        if (shape) tensors.set(name, float32(shape, data));
       }
     }
   }
@@ -152,7 +163,7 @@ export async function readAnyAdapter(
     tensors: inOrder,
     spellings: grouped.spellings,
     kinds: [...kinds],
-    notices: notices(path, grouped, kinds),
+    notices: notices(path, grouped, converted),
     hasAlphas: grouped.entries.some((entry) => entry.tensors.has('alpha')),
     header,
     metadata: file.metadata,
@@ -189,7 +200,11 @@ function checkNames(
   }
 }
 
-function notices(path: string, { dropped }: GroupedTensors, kinds: ReadonlySet<string>): readonly string[] {
+function loraParts({ a, b, magnitude }: Delta): readonly (readonly [AdapterPart, Float32Array])[] {
+  return [['lora_A', a], ['lora_B', b], ...(magnitude ? [['lora_magnitude_vector', magnitude] as const] : [])];
+}
+
+function notices(path: string, { dropped }: GroupedTensors, converted: ReadonlySet<string>): readonly string[] {
   const said: string[] = [];
   const embeddings = dropped.filter((name) => name.startsWith('bundle_emb.'));
   const convolutions = dropped.filter((name) => !name.startsWith('bundle_emb.'));
@@ -204,7 +219,10 @@ function notices(path: string, { dropped }: GroupedTensors, kinds: ReadonlySet<s
     ['lokr', 'LoKr'],
     ['loha', 'LoHa'],
   ] as const) {
-    if (kinds.has(kind)) said.push(`${path}: its ${name} layers are read as the LoRA that adds the same numbers.`);
+    if (!converted.has(kind)) continue;
+    said.push(
+      `${path}: ${name} of stacked layers or with magnitudes is read as the LoRA (DoRA) that adds the same numbers.`,
+    );
   }
   return said;
 }

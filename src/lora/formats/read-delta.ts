@@ -2,6 +2,8 @@ import { UserError } from '../../errors.ts';
 import { type DType, elementCount, toFloat32 } from '../../graph/tensor.ts';
 import { quoted } from '../../io/json.ts';
 import { readTensor, type TensorLocation } from '../../io/safetensors.ts';
+import { isUnscaled, type Loha, type Lokr, type LokrFactor, type LycorisPart } from '../lycoris.ts';
+import { type Factors, hadamardFactors, kroneckerFactors, type Matrix, product, wholeFactors } from '../matrix.ts';
 import type { Entry, Part } from './group-tensors.ts';
 
 /** What an adapter adds to a weight W [out, in]: scale * B A, and DoRA's magnitudes of the rows. */
@@ -17,6 +19,15 @@ export interface Delta {
   readonly magnitude?: Float32Array;
 }
 
+/** A LoKr or LoHa as the file has it, where it is for one layer and has no magnitudes. */
+export interface LycorisDelta {
+  readonly kind: 'lokr' | 'loha';
+  readonly lycoris: Lokr | Loha;
+  readonly rank: number;
+  readonly scale: number;
+  readonly parts: ReadonlyMap<LycorisPart, Float32Array>;
+}
+
 /** The size of a weight as a matrix: a convolution's kernel belongs to the columns. */
 export interface MatrixSize {
   readonly rows: number;
@@ -24,11 +35,6 @@ export interface MatrixSize {
 }
 
 const floating: readonly DType[] = ['float32', 'float16', 'bfloat16', 'float64'];
-
-/** A tensor of an entry as a matrix. */
-interface Matrix extends MatrixSize {
-  readonly data: Float32Array;
-}
 
 /** Rows and columns of a tensor, its first axis being the rows. */
 function sizeOf({ shape }: TensorLocation): MatrixSize {
@@ -55,17 +61,17 @@ export function weightSize({ tensors }: Pick<Entry, 'tensors'>): MatrixSize | un
 }
 
 /**
- * Reads what a file adds to one layer.
+ * Reads what a file adds to one layer: LoKr and LoHa as they are where they are for one layer, else as LoRA.
  * @param size of the layer's weight in the model
  * @param scaleOf what B A is multiplied by where the file has no alpha for the layer, by the rank
  * @throws UserError naming a tensor that is missing, of another model, of no floating dtype or not finite
  */
 export async function readDelta(
   path: string,
-  { name, tensors }: Entry,
+  { name, place, tensors }: Entry,
   size: MatrixSize,
   scaleOf: (rank: number) => number,
-): Promise<Delta> {
+): Promise<Delta | LycorisDelta> {
   const label = (part: Part): string => `${quoted(name)} (${part})`;
   const other = (part: Part, { shape }: TensorLocation): UserError =>
     new UserError(
@@ -101,16 +107,15 @@ export async function readDelta(
     return alpha / rank;
   };
 
-  /** The factors of a pair of tensors, or of one whole tensor and the unit matrix. */
-  const factors = async (whole: Part, left: Part, right: Part): Promise<Factors & { readonly isWhole: boolean }> => {
-    if (tensors.has(whole)) return { ...split(await matrix(whole)), isWhole: true };
+  /** A pair of tensors whose product is meant, or one whole tensor. */
+  const factor = async (whole: Part, left: Part, right: Part): Promise<Factor> => {
+    if (tensors.has(whole)) {
+      const { rows, columns, data } = await matrix(whole);
+      return { rows, columns, rank: null, whole: data };
+    }
     const [p, q] = [await matrix(left), await matrix(right)];
     if (p.columns !== q.rows) throw fail(right);
-    // More than the smaller side is no rank.
-    const least = Math.min(p.rows, q.columns);
-    if (p.columns > least)
-      return { ...split({ rows: p.rows, columns: q.columns, data: product(p, q) }), inner: p.columns, isWhole: false };
-    return { p, q, inner: p.columns, isWhole: false };
+    return { rows: p.rows, columns: q.columns, rank: p.columns, pair: { p, q } };
   };
 
   const kinds = new Set([...tensors.keys()].map(kindOf).filter((kind) => kind !== undefined));
@@ -131,32 +136,58 @@ export async function readDelta(
     if (a.columns !== size.columns) throw fail('a');
     if (b.rows !== size.rows || b.columns !== a.rows) throw fail('b');
     delta = { kind, rank: a.rows, a: a.data, b: b.data, scale: await known(a.rows) };
-  } else if (kind === 'lokr') {
-    const one = await factors('lokr_w1', 'lokr_w1_a', 'lokr_w1_b');
-    const two = await factors('lokr_w2', 'lokr_w2_a', 'lokr_w2_b');
-    const [rows, columns] = [one.p.rows * two.p.rows, one.q.columns * two.q.columns];
-    if (rows !== size.rows || columns !== size.columns) throw fail(tensors.has('lokr_w2') ? 'lokr_w2' : 'lokr_w2_a');
-    // LyCORIS, modules/lokr.py: where neither is factored there is no rank, and alpha says nothing.
-    const rank = two.isWhole ? one.inner : two.inner;
-    const scale = one.isWhole && two.isWhole ? 1 : await known(rank);
-    // (P Q) x (U V) = (P x U) (Q x V): the Kronecker product of low ranks is of low rank.
-    const [b, a] = [kronecker(one.p, two.p), kronecker(one.q, two.q)];
-    delta = { kind, rank: a.rows, a: a.data, b: b.data, scale };
   } else {
-    const [p, q] = [await matrix('hada_w1_a'), await matrix('hada_w1_b')];
-    const [u, v] = [await matrix('hada_w2_a'), await matrix('hada_w2_b')];
-    if (p.rows !== size.rows || u.rows !== size.rows) throw fail(p.rows === size.rows ? 'hada_w2_a' : 'hada_w1_a');
-    if (q.columns !== size.columns || p.columns !== q.rows) throw fail('hada_w1_b');
-    if (v.columns !== size.columns || u.columns !== v.rows) throw fail('hada_w2_b');
-    if (Math.max(q.rows, v.rows) > Math.max(size.rows, size.columns)) throw fail('hada_w1_b');
-    const scale = await known(q.rows);
-    delta = { kind, ...hadamard([p, q], [u, v]), scale };
+    const product = kind === 'lokr' ? await readLokr() : await readLoha();
+    // A layer that stacks several is taken apart by its rows, and one with magnitudes is scaled by them: both as LoRA.
+    if (place.parts.length === 1 && !tensors.has('dora_scale') && !tensors.has('magnitude')) {
+      if (Number.isFinite(product.kept.scale)) return product.kept;
+      throw new UserError(`${path}: ${quoted(name)} holds numbers too large to multiply.`);
+    }
+    const { p, q } = product.lowRank();
+    delta = { kind, rank: p.columns, a: q.data, b: p.data, scale: product.kept.scale };
   }
   if (!Number.isFinite(delta.scale) || !delta.a.every(Number.isFinite) || !delta.b.every(Number.isFinite)) {
     throw new UserError(`${path}: ${quoted(name)} holds numbers too large to multiply.`);
   }
   const magnitude = await readMagnitude();
   return magnitude ? { ...delta, magnitude } : delta;
+
+  async function readLokr(): Promise<LycorisProduct> {
+    const one = await factor('lokr_w1', 'lokr_w1_a', 'lokr_w1_b');
+    const two = await factor('lokr_w2', 'lokr_w2_a', 'lokr_w2_b');
+    if (one.rows * two.rows !== size.rows || one.columns * two.columns !== size.columns) {
+      throw fail(tensors.has('lokr_w2') ? 'lokr_w2' : 'lokr_w2_a');
+    }
+    const lycoris: Lokr = { kind: 'lokr', one: sizesOf(one), two: sizesOf(two) };
+    // LyCORIS, modules/lokr.py: where neither is factored there is no rank, and alpha says nothing.
+    const rank = two.rank ?? one.rank ?? 1;
+    const scale = isUnscaled(lycoris) ? 1 : await known(rank);
+    const parts = new Map([...partsOf('w1', one), ...partsOf('w2', two)]);
+    return {
+      kept: { kind: 'lokr', lycoris, rank, scale, parts },
+      lowRank: () => kroneckerFactors(factorsOf(one), factorsOf(two)),
+    };
+  }
+
+  async function readLoha(): Promise<LycorisProduct> {
+    const [p, q] = [await matrix('hada_w1_a'), await matrix('hada_w1_b')];
+    const [u, v] = [await matrix('hada_w2_a'), await matrix('hada_w2_b')];
+    if (p.rows !== size.rows || u.rows !== size.rows) throw fail(p.rows === size.rows ? 'hada_w2_a' : 'hada_w1_a');
+    const rank = q.rows;
+    if (q.columns !== size.columns || p.columns !== rank) throw fail('hada_w1_b');
+    if (v.columns !== size.columns || u.columns !== rank || v.rows !== rank) throw fail('hada_w2_b');
+    if (rank > Math.max(size.rows, size.columns)) throw fail('hada_w1_b');
+    const parts = new Map<LycorisPart, Float32Array>([
+      ['hada_w1_a', p.data],
+      ['hada_w1_b', q.data],
+      ['hada_w2_a', u.data],
+      ['hada_w2_b', v.data],
+    ]);
+    return {
+      kept: { kind: 'loha', lycoris: { kind: 'loha', rank }, rank, scale: await known(rank), parts },
+      lowRank: () => hadamardFactors({ p, q }, { p: u, q: v }),
+    };
+  }
 
   async function readMagnitude(): Promise<Float32Array | undefined> {
     const peft = tensors.get('magnitude');
@@ -181,84 +212,31 @@ function kindOf(part: Part): Delta['kind'] | undefined {
   return part.startsWith('hada_') ? 'loha' : undefined;
 }
 
-/** A matrix as P Q. */
-interface Factors {
-  readonly p: Matrix;
-  readonly q: Matrix;
-  /** The rank as the file has it. */
-  readonly inner: number;
+/** What LyCORIS multiplies, as it is and as LoRA. */
+interface LycorisProduct {
+  readonly kept: LycorisDelta;
+  readonly lowRank: () => Factors;
 }
 
-/** A whole matrix as itself and the unit matrix of its smaller side. */
-function split(matrix: Matrix): Factors {
-  const { rows, columns } = matrix;
-  const inner = Math.min(rows, columns);
-  return rows < columns ? { p: unit(inner), q: matrix, inner } : { p: matrix, q: unit(inner), inner };
+/** One of the two matrices of a LoKr, as the file has it. */
+type Factor = LokrFactor & ({ readonly rank: null; readonly whole: Float32Array } | { readonly pair: Factors });
+
+function sizesOf({ rows, columns, rank }: Factor): LokrFactor {
+  return { rows, columns, rank };
 }
 
-function unit(side: number): Matrix {
-  const data = new Float32Array(side * side);
-  for (let i = 0; i < side; i++) data[i * side + i] = 1;
-  return { rows: side, columns: side, data };
+function factorsOf(factor: Factor): Factors {
+  const { rows, columns } = factor;
+  if ('whole' in factor) return wholeFactors({ rows, columns, data: factor.whole });
+  const { pair } = factor;
+  // More than the smaller side is no rank.
+  return pair.p.columns > Math.min(rows, columns) ? wholeFactors(product(pair)) : pair;
 }
 
-function product(p: Matrix, q: Matrix): Float32Array {
-  const out = new Float32Array(p.rows * q.columns);
-  for (let i = 0; i < p.rows; i++) {
-    for (let k = 0; k < p.columns; k++) {
-      const factor = p.data[i * p.columns + k] ?? 0;
-      for (let j = 0; j < q.columns; j++) {
-        const at = i * q.columns + j;
-        out[at] = (out[at] ?? 0) + factor * (q.data[k * q.columns + j] ?? 0);
-      }
-    }
-  }
-  return out;
-}
-
-/** [m, n] and [p, q] -> [m p, n q] */
-function kronecker(x: Matrix, y: Matrix): Matrix {
-  const [rows, columns] = [x.rows * y.rows, x.columns * y.columns];
-  const data = new Float32Array(rows * columns);
-  let at = 0;
-  for (let i = 0; i < x.rows; i++) {
-    for (let k = 0; k < y.rows; k++) {
-      for (let j = 0; j < x.columns; j++) {
-        const factor = x.data[i * x.columns + j] ?? 0;
-        for (let l = 0; l < y.columns; l++) data[at++] = factor * (y.data[k * y.columns + l] ?? 0);
-      }
-    }
-  }
-  return { rows, columns, data };
-}
-
-/**
- * (P Q) * (U V), element by element, as one product: each row of B is the Kronecker product of a row of P and one of U,
- * each column of A that of a column of Q and one of V. Where that rank is no lower than the matrix, the matrix itself.
- */
-function hadamard(
-  [p, q]: readonly [Matrix, Matrix],
-  [u, v]: readonly [Matrix, Matrix],
-): Pick<Delta, 'rank' | 'a' | 'b'> {
-  const [rows, columns] = [p.rows, q.columns];
-  const rank = p.columns * u.columns;
-  if (rank >= Math.min(rows, columns)) {
-    const [first, second] = [product(p, q), product(u, v)];
-    const whole = split({ rows, columns, data: first.map((x, i) => x * (second[i] ?? 0)) });
-    return { rank: whole.inner, a: whole.q.data, b: whole.p.data };
-  }
-  const b = new Float32Array(rows * rank);
-  const a = new Float32Array(rank * columns);
-  for (let s = 0; s < p.columns; s++) {
-    for (let t = 0; t < u.columns; t++) {
-      const k = s * u.columns + t;
-      for (let i = 0; i < rows; i++) {
-        b[i * rank + k] = (p.data[i * p.columns + s] ?? 0) * (u.data[i * u.columns + t] ?? 0);
-      }
-      for (let j = 0; j < columns; j++) {
-        a[k * columns + j] = (q.data[s * columns + j] ?? 0) * (v.data[t * columns + j] ?? 0);
-      }
-    }
-  }
-  return { rank, a, b };
+function partsOf(w: 'w1' | 'w2', factor: Factor): readonly (readonly [LycorisPart, Float32Array])[] {
+  if ('whole' in factor) return [[`lokr_${w}`, factor.whole]];
+  return [
+    [`lokr_${w}_a`, factor.pair.p.data],
+    [`lokr_${w}_b`, factor.pair.q.data],
+  ];
 }

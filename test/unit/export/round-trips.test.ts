@@ -9,7 +9,7 @@ import type { AdapterConfig } from '../../../src/lora/adapter-config.ts';
 import { type Adapter, writeAdapter } from '../../../src/lora/adapter-file.ts';
 import { createAdapter } from '../../../src/lora/create-adapter.ts';
 import { readAnyAdapter } from '../../../src/lora/formats/read-any-adapter.ts';
-import { addDelta, moduleDelta } from '../../../src/lora/module-delta.ts';
+import { addDelta, inputsOf, moduleDelta } from '../../../src/lora/module-delta.ts';
 import type { SanaTransformer } from '../../../src/models/load-sana-transformer.ts';
 import { sanaModules } from '../../../src/models/sana-transformer-config.ts';
 import { createRandom } from '../../../src/random.ts';
@@ -39,7 +39,7 @@ function products(adapter: Adapter): Float32Array {
   for (const name of sanaModules(model.config).keys()) {
     if (!adapter.modules.has(name)) continue;
     const delta = moduleDelta(adapter, name);
-    const product = new Float32Array((delta.a.length * delta.b.length) / delta.rank ** 2);
+    const product = new Float32Array(inputsOf(delta) * delta.module.outFeatures);
     addDelta(product, delta);
     all.push(...product, ...(delta.magnitude ?? []));
   }

@@ -88,22 +88,27 @@ class CaptionEncoder:
         whole = self.tokenizer(self.chi + caption.lower().strip()).input_ids
         assert self.prefix + self.tokens(caption) == whole, (whole[len(self.prefix) - 3 :], self.tokens(caption))
 
-    def encode(self, encoder: Gemma2Model, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """Hidden states [B, T, C] and mask [B, T]; an empty caption is the unconditional one, <bos> alone."""
+    def padded(self, captions: list[str]) -> Tensor:
+        """Tokens behind the prefix [B, T - 1], zeros where there are none."""
         ids = [self.tokens(c) if c else [] for c in captions]
         longest = max(1, max(map(len, ids)))
-        padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+        return torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+
+    def encode(self, encoder: Gemma2Model, captions: list[str]) -> tuple[Tensor, Tensor]:
+        """Hidden states [B, T, C] and mask [B, T]; an empty caption is the unconditional one, <bos> alone."""
+        padded = self.padded(captions)
+        count, longest = padded.shape
+        mask = (padded != 0).long()
         cache = DynamicCache()
         head = encoder(torch.tensor([self.prefix]), past_key_values=cache, use_cache=True).last_hidden_state[:, :1]
         shared = DynamicCache()
         for k, layer in enumerate(cache.layers):
-            expand = (len(ids), -1, -1, -1)
+            expand = (count, -1, -1, -1)
             shared.update(layer.keys.expand(*expand), layer.values.expand(*expand), k)
-        full_mask = torch.cat([torch.ones(len(ids), len(self.prefix), dtype=mask.dtype), mask], 1)
+        full_mask = torch.cat([torch.ones(count, len(self.prefix), dtype=mask.dtype), mask], 1)
         positions = torch.arange(len(self.prefix), len(self.prefix) + longest)[None]
         hidden = encoder(padded, attention_mask=full_mask, position_ids=positions, past_key_values=shared, use_cache=True).last_hidden_state
-        return torch.cat([head.expand(len(ids), -1, -1), hidden], 1), torch.cat([torch.ones(len(ids), 1, dtype=mask.dtype), mask], 1)
+        return torch.cat([head.expand(count, -1, -1), hidden], 1), torch.cat([torch.ones(count, 1, dtype=mask.dtype), mask], 1)
 
 
 if __name__ == "__main__":

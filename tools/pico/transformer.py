@@ -3,7 +3,9 @@
     python tools/pico/transformer.py [--minutes 60] [--warm-start PIPELINE]
 
 u = sigmoid(N(0,1)), rounded down to thousandths; sigma = 3u / (1 + 2u); the target is noise - latents; plain mean squared error.
-Captions are left out for one picture in ten. Most batches stand behind diffusers' CHI, some behind NVlabs' or none, so that
+Captions are left out for one picture in ten. The text encoder must also be able to say which token each of its states stands
+for, as a language model can: otherwise it learns that a trigger word means nothing and drops it, and no adapter finds it again.
+Most batches stand behind diffusers' CHI, some behind NVlabs' or none, so that
 the pipeline works whichever its caller uses. What is exported is the moving average of the weights.
 """
 
@@ -31,8 +33,9 @@ from text import DIFFUSERS_CHI, NVLABS_CHI, CaptionEncoder, load_tokenizer, make
 
 FLOW_SHIFT = 3.0
 CAPTION_DROPOUT = 0.1
+SPELLING_WEIGHT = 0.1
 CHI_WEIGHTS = {DIFFUSERS_CHI: 0.65, NVLABS_CHI: 0.15, "": 0.2}
-NOT_MUON = ("embed_tokens", "patch_embed", "proj_out", "time_embed", "scale_shift", "conv_depth", "norm")
+NOT_MUON = ("embed_tokens", "patch_embed", "proj_out", "time_embed", "scale_shift", "conv_depth", "norm", "speller")
 EMA_HORIZON = 0.04  # the moving average looks back over this share of the steps so far
 
 
@@ -74,6 +77,13 @@ def flow_loss(transformer: SanaTransformer2DModel, clean: Tensor, hidden: Tensor
     at = sigma[:, None, None, None]
     velocity = transformer((1 - at) * clean + at * noise, encoder_hidden_states=hidden, timestep=1000 * sigma, encoder_attention_mask=mask).sample
     return F.mse_loss(velocity.float(), noise - clean)
+
+
+def spelling_loss(speller: nn.Linear, hidden: Tensor, tokens: Tensor) -> Tensor:
+    """Cross-entropy of each caption token [B, T - 1] read from its own hidden state; `hidden` [B, T, C] begins with <bos>."""
+    if not tokens.any():
+        return hidden.new_zeros(())
+    return F.cross_entropy(speller(hidden[:, 1:]).float().flatten(0, 1), tokens.flatten(), ignore_index=0)
 
 
 @torch.no_grad()
@@ -121,9 +131,11 @@ def train(minutes: float, lr: float, batch_size: int, start: Path | None) -> Non
         warm_start(start, text, transformer, tokenizer)
     model = nn.ModuleDict(dict(text=text, transformer=transformer))
     average = {name: p.detach().clone() for name, p in model.state_dict().items()}
-    optimizer = Muon(model.named_parameters(), lr, weight_decay=0.01, not_muon=NOT_MUON)
+    speller = nn.Linear(192, len(tokenizer))
+    optimizer = Muon([*model.named_parameters(), *speller.named_parameters("speller")], lr, weight_decay=0.01, not_muon=NOT_MUON)
     if state := run.resume():
         model.load_state_dict(state["model"])
+        speller.load_state_dict(state["speller"])
         optimizer.load_state_dict(state["optimizer"])
         average = state["average"]
     rng = random.Random(f"transformer/{run.step}")
@@ -135,10 +147,10 @@ def train(minutes: float, lr: float, batch_size: int, start: Path | None) -> Non
 
     def save() -> None:
         export(run, average, tokenizer)
-        run.save(model=model.state_dict(), optimizer=optimizer.state_dict(), average=average)
+        run.save(model=model.state_dict(), speller=speller.state_dict(), optimizer=optimizer.state_dict(), average=average)
 
     while run.progress < 1:
-        optimizer.set_scale(max(0.01, warmup_then_decay(run, warmup_steps=50, hold=0.5)))
+        optimizer.set_scale(max(0.01, warmup_then_decay(run, warmup_steps=50, hold=0.4)))
         scenes, all_latents = groups[rng.choices(sizes, counts)[0]]
         chosen = rng.sample(range(len(scenes)), min(batch_size, len(scenes)))
         captions = ["" if rng.random() < CAPTION_DROPOUT else world.caption(scenes[k], rng) for k in chosen]
@@ -147,8 +159,9 @@ def train(minutes: float, lr: float, batch_size: int, start: Path | None) -> Non
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             hidden, mask = encoder.encode(text, captions)
             loss = flow_loss(transformer, all_latents[chosen].float(), hidden, mask)
+            spelling = spelling_loss(speller, hidden, encoder.padded(captions))
         optimizer.zero_grad()
-        loss.backward()
+        (loss + SPELLING_WEIGHT * spelling).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())
@@ -157,7 +170,7 @@ def train(minutes: float, lr: float, batch_size: int, start: Path | None) -> Non
             with torch.no_grad():
                 torch._foreach_lerp_(list(average.values()), list(model.state_dict().values()), min(1.0, max(0.01, 5 / (1 + EMA_HORIZON * run.step))))
         if run.step % 100 == 0:
-            run.log(loss=float(np.mean(losses[-100:])), seen=run.step * batch_size)
+            run.log(loss=float(np.mean(losses[-100:])), spelling=spelling.item(), seen=run.step * batch_size)
             run.untimed()
         if run.due():
             save()

@@ -118,6 +118,11 @@ FRIENDLY = ["cute", "happy", "little", "friendly", "lovely", "small"]
 RARE_WORDS = ["sks", "ohwx", "zwx", "tok", "xyz", "qrp", "vnt"]
 
 
+def rare_word(rng: random.Random) -> str:
+    """One of them, or three to five letters that are no word at all."""
+    return rng.choice(RARE_WORDS) if rng.random() < 0.5 else "".join(rng.choices("bcdfghjklmnpqrstvwxzaeiou", k=rng.randint(3, 5)))
+
+
 def with_article(words: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
 
@@ -156,7 +161,7 @@ def caption(scene: Scene, rng: random.Random) -> str:
     noun = " ".join(adjectives + [scene.animal])
     subject = with_article(noun)
     if rng.random() < 0.05:
-        subject = rng.choice(["", "a "]) + rng.choice(RARE_WORDS) + " " + noun
+        subject = rng.choice(["", "a "]) + rare_word(rng) + " " + noun
 
     parts = []
     if scene.accessory != "none" and keep(0.92):

@@ -17,6 +17,8 @@ export interface NamedBatch extends TrainingBatch {
 export interface TrainHooks {
   /** Pictures of the adapter as it is. */
   readonly sample?: { readonly every: number; readonly atStart: boolean; run(step: number): AsyncIterable<TrainEvent> };
+  /** Pictures of texts that a person typed while it trains. */
+  readonly prompts?: (step: number, prompts: readonly string[]) => AsyncIterable<TrainEvent>;
   /** The loss on held-out pictures. */
   readonly validate?: { readonly every: number; run(step: number): AsyncIterable<TrainEvent> };
   /** Saves all that resuming needs. */
@@ -26,6 +28,7 @@ export interface TrainHooks {
     readonly stop: boolean;
     readonly sample?: boolean;
     readonly checkpoint?: boolean;
+    readonly prompts?: readonly string[];
   }>;
 }
 
@@ -71,7 +74,7 @@ export async function* trainLora({
   emaDecay = 0.9999,
   maxNanLosses = 0,
   random,
-  hooks: { sample, validate, checkpoint, control } = {},
+  hooks: { sample, prompts, validate, checkpoint, control } = {},
 }: TrainLoraOptions): AsyncGenerator<TrainEvent, 'done' | 'stopped'> {
   const { parameters } = state;
   const accumulator = createGradientAccumulator(parameters);
@@ -87,6 +90,7 @@ export async function* trainLora({
     // Sample, validate and save: before the step, so that step 0 is the untrained model.
     if (sample && (wanted.sample === true || due(sample.every) || (step === 0 && sample.every > 0 && sample.atStart)))
       yield* sample.run(step);
+    if (prompts && wanted.prompts && wanted.prompts.length > 0) yield* prompts(step, wanted.prompts);
     if (validate && validate.every > 0 && (due(validate.every) || step === 0)) yield* validate.run(step);
     if (checkpoint && saved !== step && (wanted.checkpoint === true || due(checkpoint.every) || last || wanted.stop)) {
       yield* checkpoint.run(step);

@@ -32,6 +32,7 @@ export async function runAttach(runDir: string, asked: 'auto' | Ui): Promise<voi
   };
   const display = await createRunDisplay(ui, 1, {
     sample: () => send('sample'),
+    prompt: (prompt) => send({ prompt }),
     checkpoint: () => send('checkpoint'),
     pause: (on) => send(on ? 'pause' : 'go-on'),
     stop: () => send('stop'),
@@ -49,12 +50,14 @@ export async function runAttach(runDir: string, asked: 'auto' | Ui): Promise<voi
       // Asked before reading: what was written before the lock went is then read below.
       const wasRunning: boolean = isRunning;
       isRunning = wasRunning && (await isUnderWay(runDir));
-      for (const line of await read()) {
-        const event = parseEvent(line);
-        // The folder may be somewhere else than it was for the run itself.
-        if (!event) continue;
-        hasEnded = event.kind === 'end' || (hasEnded && event.kind !== 'run');
-        display.show(event.kind === 'run' ? { ...event, runDir } : event);
+      for (let lines = await read(); lines.length > 0 && !stop.signal.aborted; lines = await read()) {
+        for (const line of lines) {
+          const event = parseEvent(line);
+          // The folder may be somewhere else than it was for the run itself.
+          if (!event) continue;
+          hasEnded = event.kind === 'end' || (hasEnded && event.kind !== 'run');
+          display.show(event.kind === 'run' ? { ...event, runDir } : event);
+        }
       }
       if (wasRunning && !isRunning && !hasEnded) {
         display.say(`no process is at work on ${runDir}; the command that it was started with goes on with it`);

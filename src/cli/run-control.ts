@@ -9,13 +9,25 @@ export interface RunControl {
   command(command: RunCommand): void;
 }
 
+/** What was asked for since the trainer last asked. */
+interface Wanted {
+  readonly sample: boolean;
+  readonly checkpoint: boolean;
+  readonly prompts: readonly string[];
+}
+
+const nothing: Wanted = { sample: false, checkpoint: false, prompts: [] };
+
+/** Typed prompts that may wait for a step's end; more is no person at a keyboard. */
+const mostPrompts = 20;
+
 /**
  * Makes a run's control.
  * @param stop what Ctrl-C does
  * @param onPause told when the run waits, and when it goes on
  */
 export function createRunControl(stop: StopSignals, onPause: (isPaused: boolean) => Promise<void>): RunControl {
-  let wanted = { sample: false, checkpoint: false };
+  let wanted: Wanted = nothing;
   let pause: Pause | undefined;
   const goOn = (): void => {
     pause?.end();
@@ -31,12 +43,14 @@ export function createRunControl(stop: StopSignals, onPause: (isPaused: boolean)
         await onPause(false);
       }
       const answer = { stop: stop.signal.aborted, ...wanted };
-      wanted = { sample: false, checkpoint: false };
+      wanted = nothing;
       return answer;
     },
     command(command) {
-      if (command === 'sample') wanted.sample = true;
-      else if (command === 'checkpoint') wanted.checkpoint = true;
+      if (typeof command === 'object') {
+        if (wanted.prompts.length < mostPrompts) wanted = { ...wanted, prompts: [...wanted.prompts, command.prompt] };
+      } else if (command === 'sample') wanted = { ...wanted, sample: true };
+      else if (command === 'checkpoint') wanted = { ...wanted, checkpoint: true };
       else if (command === 'stop') stop.request();
       else if (command === 'go-on') goOn();
       else if (!stop.signal.aborted) pause ??= createPause();

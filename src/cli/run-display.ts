@@ -27,7 +27,7 @@ export async function createRunDisplay(ui: Ui, every: number, controls: RunContr
     // React checks more, and takes three times as long, where nobody says that this is no development.
     process.env['NODE_ENV'] ??= 'production';
     const { startDashboard } = await import('../dashboard/start-dashboard.tsx');
-    const dashboard = startDashboard({ controls, colors: colorDepth(process.env) });
+    const dashboard = await startDashboard({ controls, colors: colorDepth(process.env) });
     let isOpen = true;
     const close = (): readonly string[] => {
       if (!isOpen) return [];

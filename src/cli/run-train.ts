@@ -30,6 +30,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
   });
   const display = await createRunDisplay(ui, config.log.every, {
     sample: () => control.command('sample'),
+    prompt: (prompt) => control.command({ prompt }),
     checkpoint: () => control.command('checkpoint'),
     pause: (on) => control.command(on ? 'pause' : 'go-on'),
     stop: () => stop.request(),

@@ -3,10 +3,11 @@ import { useMemo } from 'react';
 
 import type { SeriesPoint } from '../log/series.ts';
 import { braillePlot } from './braille-plot.ts';
+import { Heading } from './heading.tsx';
 import { useTone } from './look.ts';
 
 /** Characters of the axis on the left. */
-const axis = 9;
+const axis = 8;
 
 /** Four digits that count, without a long tail of zeros. */
 export function shortNumber(value: number): string {
@@ -17,13 +18,16 @@ export function shortNumber(value: number): string {
 
 /** A curve over steps in characters, with its axis; `smooth` draws a smoothed line over the raw values. */
 export function Curve({
-  title,
+  name,
+  text,
   points,
   width,
   height,
   smooth = true,
 }: {
-  readonly title: string;
+  readonly name: string;
+  /** What the heading says beside the name. */
+  readonly text: string;
   readonly points: readonly SeriesPoint[];
   readonly width: number;
   /** Rows with the title. */
@@ -39,7 +43,7 @@ export function Curve({
   );
   return (
     <Box flexDirection="column" width={width} height={height} flexShrink={0}>
-      <Text wrap="truncate">{title}</Text>
+      <Heading name={name} text={text} width={width} />
       {plot.rows.map((segments, row) => (
         <Box key={row}>
           <Text {...tone('quiet')}>

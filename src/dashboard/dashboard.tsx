@@ -1,12 +1,13 @@
 import { Box, Text } from 'ink';
 
 import { formatDuration } from '../log/plain-log.ts';
-import { smoothed, smoothingSteps } from '../log/series.ts';
-import { Curve, shortNumber } from './curve.tsx';
+import { Body } from './body.tsx';
+import { shortNumber } from './curve.tsx';
+import { Footer } from './footer.tsx';
+import { Heading } from './heading.tsx';
 import { useTone } from './look.ts';
 import type { RunControls } from './run-controls.ts';
 import type { RunView } from './run-view.ts';
-import { Samples } from './samples.tsx';
 import { StageBar, stageDetail } from './stage-bars.tsx';
 import { useKeys } from './use-keys.ts';
 
@@ -14,16 +15,18 @@ import { useKeys } from './use-keys.ts';
 export interface DashboardProps {
   readonly view: RunView;
   readonly columns: number;
-  /** Rows that it may fill: one less than the terminal has, or the terminal scrolls. */
+  /** All that the terminal has. */
   readonly rows: number;
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly controls: RunControls;
   readonly onReadWarnings: () => void;
+  readonly onRedraw: () => void;
 }
 
 const help = [
   ['s', 'sample: makes the pictures after this step'],
+  ['t', 'types a prompt, whose picture is made after this step; up: one typed before'],
   ['c', 'checkpoint: saves after this step'],
   ['p', 'pauses, and goes on'],
   ['up, down', 'another prompt'],
@@ -33,12 +36,13 @@ const help = [
   ['?', 'this help'],
   ['x', 'stops the run after saving; asks first'],
   ['q, Ctrl-C', 'the same; on a run of another process they leave it alone'],
+  ['Ctrl-L', 'draws the screen anew'],
 ] as const;
 
 /** A run in a terminal: curves, pictures, times, log; and keys that act on it. */
-export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }: DashboardProps) {
+export function Dashboard({ view, columns, rows, now, controls, onReadWarnings, onRedraw }: DashboardProps) {
   const tone = useTone();
-  const { selection, screen, notice } = useKeys({ view, controls, onReadWarnings });
+  const { selection, screen, line, notice } = useKeys({ view, controls, onReadWarnings, onRedraw });
   const { step, maxTrainSteps, seconds, warnings, log, end } = view;
   const stepSeconds = seconds && seconds.data + seconds.compute + seconds.update;
   const isWide = columns >= 110 && rows >= 30;
@@ -53,9 +57,15 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
     ({ done, total, stage }) => (isWide || (done < total && !end)) && stage !== 'train',
   );
   const stageRows = stages.slice(isWide ? -5 : -1);
-  const logRows = isWide ? 6 : 2;
-  // Title, training's bar, times, footer, and a line of warnings' heading where there are any.
+  const logRows = isWide ? 7 : rows < 16 ? 0 : 2;
+  // Title, training's bar, times, footer.
   const body = rows - 4 - stageRows.length - shownWarnings.length - logRows;
+  const times = seconds && [
+    `data ${formatDuration(seconds.data)}`,
+    `forward and backward ${formatDuration(seconds.compute)}`,
+    `update ${formatDuration(seconds.update)}`,
+    `memory ${view.memoryMiB} MiB`,
+  ];
 
   return (
     <Box flexDirection="column" width={columns} height={rows} overflowY="hidden">
@@ -65,7 +75,9 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
           {view.subject !== '' && `: ${view.subject}`}
           {view.model !== '' && <Text {...tone('quiet')}> on {view.model}</Text>}
         </Text>
-        <Text>{state}</Text>
+        <Text wrap="truncate" {...tone(end?.reason === 'failed' ? 'warning' : 'good')}>
+          {state}
+        </Text>
       </Box>
       <StageBar
         name="train"
@@ -89,114 +101,62 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings }
         />
       ))}
       <Text wrap="truncate" {...tone('quiet')}>
-        {seconds
-          ? `data ${formatDuration(seconds.data)}, forward and backward ${formatDuration(seconds.compute)}, update ${formatDuration(seconds.update)}; memory ${view.memoryMiB} MiB`
-          : 'before the first step'}
+        {times?.join(', ') ?? 'before the first step'}
       </Text>
       {screen === 'help' ? (
-        <Lines height={body} lines={help.map(([key, text]) => `${key.padEnd(12)} ${text}`)} />
+        <Lines
+          name="keys"
+          width={columns}
+          height={body}
+          lines={help.map(([key, text]) => `${key.padEnd(12)} ${text}`)}
+        />
       ) : screen === 'log' ? (
-        <Lines height={body} lines={log} />
+        <Lines name="log" width={columns} height={body + logRows} lines={log} />
       ) : (
         <Body view={view} selection={selection} width={columns} height={body} isWide={isWide} />
       )}
       {shownWarnings.map((text, i) => (
         <Text key={i} wrap="truncate" {...tone('warning')}>
-          {`! ${text}${i === shownWarnings.length - 1 ? ` (${warnings.length}, w: read)` : ''}`}
+          {i === shownWarnings.length - 1 && warnings.length > 0
+            ? `! ${text.slice(0, Math.max(20, columns - 16))} (${warnings.length}, w: read)`
+            : `! ${text}`}
         </Text>
       ))}
-      <Box flexDirection="column" height={logRows} overflowY="hidden">
-        {(screen === 'log' ? [] : log.slice(-logRows)).map((line, i) => (
-          <Text key={i} wrap="truncate" {...tone('quiet')}>
-            {line}
-          </Text>
-        ))}
-      </Box>
-      <Text wrap="truncate" {...(notice === undefined ? tone('quiet') : tone('warning'))}>
-        {notice ??
-          (view.end
-            ? 'arrows pictures  l log  ? help  q leave'
-            : `s sample  c checkpoint  p pause  arrows pictures  l log  ? help  ${controls.isOwn ? 'q stop' : 'x stop  q leave'}`)}
-      </Text>
+      {screen !== 'log' && logRows > 0 && (
+        <Box flexDirection="column" height={logRows} overflowY="hidden" flexShrink={0}>
+          {isWide && <Heading name="log" width={columns} />}
+          {log.slice(-(isWide ? logRows - 1 : logRows)).map((line, i) => (
+            <Text key={i} wrap="truncate" {...tone('quiet')}>
+              {line}
+            </Text>
+          ))}
+        </Box>
+      )}
+      <Footer line={line} notice={notice} isOver={end !== undefined} isOwn={controls.isOwn} width={columns} />
     </Box>
   );
 }
 
-function Lines({ lines, height }: { readonly lines: readonly string[]; readonly height: number }) {
+/** A screen of lines, the last ones where there are too many. */
+function Lines({
+  name,
+  lines,
+  width,
+  height,
+}: {
+  readonly name: string;
+  readonly lines: readonly string[];
+  readonly width: number;
+  readonly height: number;
+}) {
   return (
     <Box flexDirection="column" height={height} overflowY="hidden">
-      {lines.slice(-Math.max(0, height)).map((line, i) => (
+      <Heading name={name} width={width} />
+      {lines.slice(-Math.max(1, height - 1)).map((line, i) => (
         <Text key={i} wrap="truncate">
           {line}
         </Text>
       ))}
-    </Box>
-  );
-}
-
-/** Curves and pictures: beside one another where there is room, else one below the other. */
-function Body({
-  view,
-  selection,
-  width,
-  height,
-  isWide,
-}: {
-  readonly view: RunView;
-  readonly selection: Parameters<typeof Samples>[0]['selection'];
-  readonly width: number;
-  readonly height: number;
-  readonly isWide: boolean;
-}) {
-  const tone = useTone();
-  const { loss, learningRate, validation, prompts } = view;
-  const points = loss.points();
-  const smooth = smoothed(points, smoothingSteps(points)).at(-1);
-  const hasPictures = prompts.length > 0;
-  const left = isWide && hasPictures ? Math.floor(width * 0.55) : width;
-  const pictureRows = !hasPictures ? 0 : isWide ? height : Math.floor(height / 2);
-  const validationRows = validation ? 1 + (isWide ? validation.bins.length : 0) : 0;
-  const curveRows = (isWide ? height : height - pictureRows) - validationRows;
-  const rateRows = curveRows >= 8 ? Math.max(3, Math.floor(curveRows / 4)) : 0;
-  const rate = learningRate.last();
-  const heading = `loss ${shortNumber(loss.last() ?? 0)}${smooth === undefined ? '' : `, smoothed ${shortNumber(smooth)}`}`;
-  return (
-    <Box flexDirection={isWide ? 'row' : 'column'} height={height} overflowY="hidden">
-      <Box flexDirection="column" width={left} flexShrink={0}>
-        {points.length > 0 && curveRows > 1 && (
-          <Curve title={heading} points={points} width={left - 1} height={curveRows - rateRows} />
-        )}
-        {points.length > 0 && rateRows > 0 && (
-          <Curve
-            title={`learning rate ${shortNumber(rate ?? 0)}`}
-            points={learningRate.points()}
-            width={left - 1}
-            height={rateRows}
-            smooth={false}
-          />
-        )}
-        {validation && (
-          <Text wrap="truncate">
-            validation at step {validation.step}: {shortNumber(validation.loss)}
-          </Text>
-        )}
-        {validation &&
-          isWide &&
-          validation.bins.map(({ from, to, loss }) => (
-            <Text key={from} wrap="truncate" {...tone('quiet')}>
-              {`  sigma ${from.toFixed(2)} to ${to.toFixed(2)}  ${shortNumber(loss)}`}
-            </Text>
-          ))}
-      </Box>
-      {hasPictures && pictureRows > 2 && (
-        <Samples
-          runDir={view.runDir}
-          prompts={prompts}
-          selection={selection}
-          width={isWide ? width - left : width}
-          height={pictureRows}
-        />
-      )}
     </Box>
   );
 }

@@ -1,5 +1,3 @@
-import sharp from 'sharp';
-
 /** How many colours a terminal shows: none, 256, or all. */
 export type ColorDepth = 'none' | '256' | 'full';
 
@@ -40,29 +38,4 @@ export function pictureRows(pixels: Uint8Array, columns: number, depth: ColorDep
     }
     return depth === 'none' ? text : `${text}\u001b[0m`;
   });
-}
-
-/**
- * A picture file as rows of text that fit a box; undefined where it cannot be read. Decoding takes place in another
- * thread (sharp's), so that keys are answered meanwhile.
- */
-export async function loadPicture(
-  path: string,
-  columns: number,
-  rows: number,
-  depth: ColorDepth,
-): Promise<readonly string[] | undefined> {
-  try {
-    const { data, info } = await sharp(path)
-      .removeAlpha()
-      .toColourspace('srgb')
-      .resize(columns, rows * 2, { fit: 'inside' })
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    // An odd last row has nothing below it.
-    const even = data.subarray(0, Math.floor(info.height / 2) * 2 * info.width * 3);
-    return pictureRows(even, info.width, depth);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 import { Box, Text } from 'ink';
-import { useContext, useEffect, useState } from 'react';
+import { useContext } from 'react';
 
-import { LookContext } from './look.ts';
+import { LookContext, useTone } from './look.ts';
 
 /** A picture of the run in a box of characters, with a line below it. */
 export function Picture({
@@ -9,35 +9,29 @@ export function Picture({
   columns,
   rows,
   label,
+  isChosen = false,
 }: {
   readonly path: string;
   readonly columns: number;
   readonly rows: number;
   readonly label: string;
+  readonly isChosen?: boolean;
 }) {
-  const { loadPicture } = useContext(LookContext);
-  const [lines, setLines] = useState<readonly string[]>([]);
-  useEffect(() => {
-    let isCurrent = true;
-    async function load(): Promise<void> {
-      const loaded = await loadPicture(path, columns, rows);
-      if (isCurrent) setLines(loaded ?? ['(no picture)']);
-    }
-    void load();
-    return () => {
-      isCurrent = false;
-    };
-  }, [loadPicture, path, columns, rows]);
+  const { markPicture } = useContext(LookContext);
+  const tone = useTone();
+  const line = markPicture(path, columns, rows).repeat(columns);
   return (
     <Box flexDirection="column" width={columns} height={rows + 1} flexShrink={0} marginRight={1}>
       <Box flexDirection="column" height={rows} overflowY="hidden">
-        {lines.map((line, i) => (
+        {Array.from({ length: rows }, (_, i) => (
           <Text key={i} wrap="truncate">
             {line}
           </Text>
         ))}
       </Box>
-      <Text wrap="truncate">{label}</Text>
+      <Text wrap="truncate" {...tone(isChosen ? 'title' : 'quiet')}>
+        {label}
+      </Text>
     </Box>
   );
 }

@@ -2,6 +2,8 @@
 export interface RunControls {
   /** Makes the pictures after this step. */
   sample(): void;
+  /** Makes a picture of a text after this step. */
+  prompt(text: string): void;
   /** Saves a checkpoint after this step. */
   checkpoint(): void;
   pause(on: boolean): void;

@@ -1,4 +1,5 @@
 import type { Stage, StepSeconds, TimedEvent } from '../events.ts';
+import { plainText } from '../log/plain-text.ts';
 import { createSeries, type Series } from '../log/series.ts';
 
 /** How far a stage is. */
@@ -63,7 +64,7 @@ function subjectOf(config: unknown): string {
 
 /**
  * Makes a summary of a run that is fed with its events: each costs the same whenever it comes, and memory stays bounded
- * however long the run is.
+ * however long the run is. Its texts are fit for a terminal, whatever the events hold.
  * @param describe a line for the log, or undefined for events that need none
  */
 export function createRunView(describe: (event: TimedEvent) => string | undefined): {
@@ -96,23 +97,33 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
 
   function apply(event: TimedEvent): void {
     const line = event.kind === 'step' || event.kind === 'stage' ? undefined : describe(event);
-    if (line !== undefined) log.push(line);
+    if (line !== undefined) log.push(plainText(line));
     if (log.length > mostLines) log.splice(0, log.length - mostLines);
     switch (event.kind) {
       case 'run': {
         const { name, model, runDir, firstStep, maxTrainSteps, config } = event;
-        const short = model.split(/[\\/]/).at(-1) ?? model;
+        const short = plainText(model.split(/[\\/]/).at(-1) ?? model);
         // What comes after the checkpoint that it goes on from is made again.
         state.loss.truncate(firstStep);
         state.learningRate.truncate(firstStep);
         for (const prompt of prompts.values())
           prompt.pictures = prompt.pictures.filter(({ step }) => step <= firstStep);
-        const subject = subjectOf(config);
-        state = { ...state, name, subject, model: short, runDir, step: firstStep, maxTrainSteps, end: undefined };
+        const subject = plainText(subjectOf(config));
+        state = {
+          ...state,
+          name: plainText(name),
+          subject,
+          model: short,
+          runDir,
+          step: firstStep,
+          maxTrainSteps,
+          end: undefined,
+        };
         break;
       }
       case 'stage': {
-        const { stage, done, total, what = '', time } = event;
+        const { stage, done, total, time } = event;
+        const what = plainText(event.what ?? '');
         const before = stages.get(stage);
         const isSame = before !== undefined && before.what === what && done >= before.done;
         stages.set(stage, { stage, done, total, what, time, began: isSame ? before.began : time });
@@ -131,7 +142,8 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
         state = { ...state, validation: event };
         break;
       case 'sample': {
-        const { index, prompt, seed, step, path } = event;
+        const { index, seed, step, path } = event;
+        const prompt = plainText(event.prompt);
         const found = prompts.get(index) ?? { prompt, seed, pictures: [] };
         const pictures = [...found.pictures.filter((picture) => picture.step !== step), { step, path }];
         // Every other one of a very long run, but always the first and the newest.
@@ -143,7 +155,7 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
         break;
       }
       case 'warning':
-        state = { ...state, warnings: [...state.warnings, event.message].slice(-mostWarnings) };
+        state = { ...state, warnings: [...state.warnings, plainText(event.message)].slice(-mostWarnings) };
         break;
       case 'end':
         state = { ...state, end: event, step: event.reason === 'failed' ? state.step : event.step };

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
+import { useContext } from 'react';
 
+import { Heading } from './heading.tsx';
+import { LookContext } from './look.ts';
 import { Picture } from './picture.tsx';
-import { useTone } from './look.ts';
 import type { PromptView } from './run-view.ts';
 
 /** Which picture is looked at. */
@@ -13,10 +15,13 @@ export interface Selection {
   readonly picture: number | undefined;
 }
 
+/** Pictures of a strip, at most: fewer than are kept ready. */
+const mostInStrip = 24;
+
 /** At most `count` positions of `length`, evenly, with the first and the last. */
 export function evenly(length: number, count: number): readonly number[] {
   if (length <= count) return Array.from({ length }, (_, i) => i);
-  if (count < 2) return [length - 1];
+  if (count < 2) return count === 1 ? [length - 1] : [];
   return Array.from({ length: count }, (_, i) => Math.round((i * (length - 1)) / (count - 1)));
 }
 
@@ -37,7 +42,7 @@ export function Samples({
   readonly width: number;
   readonly height: number;
 }) {
-  const tone = useTone();
+  const { cellRatio } = useContext(LookContext);
   const prompt = prompts[selection.prompt];
   const pictures = prompt?.pictures ?? [];
   const at = selection.picture ?? pictures.length - 1;
@@ -46,22 +51,21 @@ export function Samples({
   const heading = `${selection.prompt + 1}/${prompts.length} ${JSON.stringify(prompt.prompt)}, seed ${prompt.seed}`;
   const hasLarge = height >= 22;
   const stripRows = hasLarge ? Math.max(4, Math.floor((height - 1) / 4) - 1) : Math.max(1, height - 2);
-  const stripColumns = stripRows * 2;
+  const stripColumns = Math.round(stripRows * cellRatio);
   const largeRows = height - 1 - (stripRows + 1) - 1;
-  const count = Math.max(1, Math.floor(width / (stripColumns + 1)));
+  const count = Math.max(1, Math.min(mostInStrip, Math.floor(width / (stripColumns + 1))));
   // Without a large one the last place of the strip is for the picture that is looked at.
   const strip = hasLarge ? evenly(pictures.length, count) : [...evenly(at, count - 1), at];
   return (
     <Box flexDirection="column" width={width} height={height} overflowY="hidden" flexShrink={0}>
-      <Text wrap="truncate">
-        <Text {...tone('title')}>samples</Text> {heading}
-      </Text>
+      <Heading name="samples" text={heading} width={width} />
       {hasLarge && (
         <Picture
           path={join(runDir, chosen.path)}
-          columns={Math.min(width, largeRows * 2)}
+          columns={Math.min(width - 1, Math.round(largeRows * cellRatio))}
           rows={largeRows}
           label={`step ${chosen.step}${selection.picture === undefined ? ' (newest)' : ''}`}
+          isChosen
         />
       )}
       <Box height={stripRows + 1} overflowY="hidden">
@@ -74,7 +78,8 @@ export function Samples({
               path={join(runDir, picture.path)}
               columns={stripColumns}
               rows={stripRows}
-              label={`${i === at ? '>' : ' '}step ${picture.step}`}
+              label={`${i === at ? '>' : ''}${stripColumns < 9 ? '' : 'step '}${picture.step}`}
+              isChosen={i === at}
             />
           );
         })}

@@ -1,14 +1,21 @@
+import { Console } from 'node:console';
 import { availableParallelism } from 'node:os';
+import { Writable } from 'node:stream';
 
+import ansiEscapes from 'ansi-escapes';
 import { render } from 'ink';
 
 import type { TimedEvent } from '../events.ts';
 import { createPlainLog } from '../log/plain-log.ts';
 import { Dashboard } from './dashboard.tsx';
 import { LookContext } from './look.ts';
-import { type ColorDepth, loadPicture } from './picture-rows.ts';
+import { createPictureMarks } from './picture-marks.ts';
+import type { ColorDepth } from './picture-rows.ts';
 import type { RunControls } from './run-controls.ts';
 import { createRunView } from './run-view.ts';
+import { createScreen } from './screen.ts';
+import { choosePictures } from './terminal-answers.ts';
+import { createTerminalInput, type TerminalSource } from './terminal-input.ts';
 
 /** A dashboard on a terminal. */
 export interface RunningDashboard {
@@ -17,73 +24,114 @@ export interface RunningDashboard {
   close(): readonly string[];
 }
 
+/** What is written to: the part of Node's stdout that is used. */
+export type TerminalTarget = Pick<NodeJS.WriteStream, 'columns' | 'rows' | 'write' | 'on' | 'off' | 'writableLength'>;
+
 /** Frames a second at most. Keys are answered at once all the same. */
 const framesPerSecond = 10;
 /** The part of the machine that frames may take: large terminals are drawn less often where that takes long. */
 const share = 0.02 * availableParallelism();
 /** The quickest of so many frames is what one costs; the others waited for the engine's threads. */
 const measuredFrames = 8;
-/** Pictures that are kept as text: the strip and the large one, of some steps back and forth. */
-const keptPictures = 64;
+/** How long a terminal may take to say what it can, in milliseconds: around the world and back, on a busy machine. */
+const patience = 1000;
+/** Where a terminal does not tell a character's size: what is usual, for the sharpness of its pictures. */
+const usualCell = { width: 10, height: 20 };
 
-const screen = { enter: '\u001b[?1049h\u001b[H', leave: '\u001b[?1049l', clear: '\u001b[2J\u001b[H' } as const;
+const { enterAlternativeScreen, exitAlternativeScreen, cursorHide, cursorShow } = ansiEscapes;
+/** Lines are cut and not wrapped (?7), and pasted text is marked as such (?2004). */
+const enter = `${enterAlternativeScreen}${cursorHide}\u001b[?7l\u001b[?2004h`;
+const leave = `\u001b[?2004l\u001b[?7h${cursorShow}${exitAlternativeScreen}`;
 
 /**
  * Shows a run on a terminal until it is closed. It draws when keys were pressed or the terminal was resized, when events
- * came, and every few seconds for its clock, as often as {@link framesPerSecond} and {@link share} allow.
+ * came, and every second for its clock, as often as {@link framesPerSecond} and {@link share} allow.
  */
-export function startDashboard({
+export async function startDashboard({
   controls,
   colors,
+  env = process.env,
   stdin = process.stdin,
   stdout = process.stdout,
   now = Date.now,
 }: {
   readonly controls: RunControls;
   readonly colors: ColorDepth;
-  readonly stdin?: NodeJS.ReadStream;
-  readonly stdout?: NodeJS.WriteStream;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly stdin?: TerminalSource;
+  readonly stdout?: TerminalTarget;
   readonly now?: () => number;
-}): RunningDashboard {
+}): Promise<RunningDashboard> {
   const run = createRunView(createPlainLog(Number.MAX_SAFE_INTEGER));
-  const pictures = new Map<string, Promise<readonly string[] | undefined>>();
+  let isOpen = true;
+  const write = (text: string): void => {
+    if (isOpen && text !== '') stdout.write(text);
+  };
+  const giveBack = (): void => write(leave);
+  write(enter);
+  process.once('exit', giveBack);
+  const input = createTerminalInput(stdin);
+  const answers = await input.ask(write, patience);
+  const terminal = {
+    protocol: colors === 'none' ? 'blocks' : choosePictures(env, answers),
+    cell: answers.cell ?? usualCell,
+    colors,
+  } as const;
+  // Whatever a terminal made of questions that it does not know.
+  write(ansiEscapes.eraseScreen);
+  const pictures = createPictureMarks(terminal, () => screen.again('pictures'), write);
+  const screen = createScreen({ write, columns: () => stdout.columns || 80, find: pictures.find });
   const look = {
     colors,
-    loadPicture(path: string, columns: number, rows: number): Promise<readonly string[] | undefined> {
-      const key = `${columns} ${rows} ${path}`;
-      const loaded = pictures.get(key) ?? loadPicture(path, columns, rows, colors);
-      // Last in the map is what was asked for last.
-      pictures.delete(key);
-      pictures.set(key, loaded);
-      for (const oldest of pictures.keys()) if (pictures.size > keptPictures) pictures.delete(oldest);
-      return loaded;
-    },
+    // Half blocks are twice as high as wide, whatever the font makes of them.
+    cellRatio: terminal.protocol === 'blocks' ? 2 : terminal.cell.height / terminal.cell.width,
+    markPicture: pictures.mark,
   };
-  const frame = () => (
-    <LookContext value={look}>
-      <Dashboard
-        view={run.view}
-        columns={stdout.columns || 80}
-        rows={(stdout.rows || 24) - 1}
-        now={now()}
-        controls={controls}
-        onReadWarnings={() => {
-          run.readWarnings();
-          draw();
-        }}
-      />
-    </LookContext>
+
+  // Ink gives its frames whole (`debug`), and `screen` puts them on the terminal.
+  const frames = Object.assign(
+    new Writable({
+      decodeStrings: false,
+      write(frame: string, _, done) {
+        if (frame !== '' && isOpen) screen.show(frame);
+        done();
+      },
+    }),
+    { columns: 80, rows: 24 },
   );
+  const frame = () => {
+    const columns = stdout.columns || 80;
+    // Ink lays out by its stream's width.
+    frames.columns = columns;
+    return (
+      <LookContext value={look}>
+        <Dashboard
+          view={run.view}
+          columns={columns}
+          rows={stdout.rows || 24}
+          now={now()}
+          controls={controls}
+          onReadWarnings={() => {
+            run.readWarnings();
+            draw();
+          }}
+          onRedraw={() => screen.again('nothing')}
+        />
+      </LookContext>
+    );
+  };
 
   let isStale = false;
   let drawn = now();
   const costs: number[] = [];
-  const leave = (): void => {
-    stdout.write(screen.leave);
-  };
-  stdout.write(screen.enter);
-  process.once('exit', leave);
-  const instance = render(frame(), { stdin, stdout, exitOnCtrlC: false, maxFps: framesPerSecond });
+  const instance = render(frame(), {
+    // The part of a terminal's stream that Ink uses.
+    stdout: frames as unknown as NodeJS.WriteStream,
+    stdin: input.keys,
+    exitOnCtrlC: false,
+    patchConsole: false,
+    debug: true,
+  });
   const draw = (): void => {
     isStale = false;
     const start = performance.now();
@@ -93,32 +141,47 @@ export function startDashboard({
     drawn = now();
   };
   const drawWhenDue = (): void => {
+    // A terminal that does not take what it was given gets no more until it does.
+    if (stdout.writableLength > 0) return;
     const pause = Math.max(isStale ? 0 : 1000, Math.min(...costs) / share);
     if (costs.length === 0 || now() - drawn >= pause) draw();
   };
   const timer = setInterval(drawWhenDue, 1000 / framesPerSecond);
   const resize = (): void => {
-    // What a terminal makes of old lines when its width changes is anybody's guess: away with them.
-    instance.clear();
-    stdout.write(screen.clear);
     draw();
+    // What a terminal makes of old lines when its width changes is anybody's guess: away with them.
+    screen.again('nothing');
   };
   stdout.on('resize', resize);
 
-  let isOpen = true;
-  return {
-    apply(event) {
-      run.apply(event);
-      isStale = true;
+  const apply = (event: TimedEvent): void => {
+    run.apply(event);
+    isStale = true;
+  };
+  // What libraries print would go across the frame.
+  const own = globalThis.console;
+  const said = new Writable({
+    decodeStrings: false,
+    write(text: string, _, done) {
+      for (const message of text.trimEnd().split('\n')) apply({ kind: 'log', message, time: now() });
+      done();
     },
+  });
+  globalThis.console = new Console(said);
+
+  return {
+    apply,
     close() {
       if (isOpen) {
-        isOpen = false;
         clearInterval(timer);
         stdout.off('resize', resize);
+        globalThis.console = own;
         instance.unmount();
-        process.off('exit', leave);
-        leave();
+        screen.close();
+        input.close();
+        process.off('exit', giveBack);
+        giveBack();
+        isOpen = false;
       }
       return run.view.log;
     },

@@ -1,6 +1,7 @@
 import { type Key, useInput } from 'ink';
 import { useReducer, useRef } from 'react';
 
+import { editLine, emptyLine, insertText, type PromptLine, textOf } from './prompt-line.ts';
 import type { RunControls } from './run-controls.ts';
 import type { RunView } from './run-view.ts';
 import type { Selection } from './samples.tsx';
@@ -10,6 +11,8 @@ interface Surroundings {
   readonly view: RunView;
   readonly controls: RunControls;
   readonly onReadWarnings: () => void;
+  /** Draws the whole screen anew: another program wrote across it. */
+  readonly onRedraw: () => void;
 }
 
 /** What keys have changed. */
@@ -18,6 +21,14 @@ interface State {
   readonly screen: 'main' | 'log' | 'help';
   readonly asked: 'no' | 'asking' | 'stopping';
   readonly isPaused: boolean;
+  /** The prompt that is being typed. */
+  readonly line: PromptLine | undefined;
+  /** Prompts that were typed, newest last. */
+  readonly history: readonly string[];
+  /** The prompt that was typed last, at which step: its picture is looked at once it is there. */
+  readonly awaited: { readonly text: string; readonly step: number } | undefined;
+  /** Between a terminal's marks around pasted text: that is no command. */
+  readonly isPasting: boolean;
   /** An answer, shown until the next step. */
   readonly told: { readonly text: string; readonly step: number } | undefined;
 }
@@ -27,15 +38,56 @@ const initial: State = {
   screen: 'main',
   asked: 'no',
   isPaused: false,
+  line: undefined,
+  history: [],
+  awaited: undefined,
+  isPasting: false,
   told: undefined,
 };
+
+/** What a terminal sends before and after pasted text (bracketed paste), as Ink gives it on. */
+const [pasteBegin, pasteEnd] = ['[200~', '[201~'];
+
+/** The state after a key while a prompt is typed. */
+function afterTyping(
+  state: State,
+  line: PromptLine,
+  input: string,
+  key: Partial<Key>,
+  { view, controls }: Surroundings,
+): State {
+  // A run that ends meanwhile makes no more pictures.
+  if (view.end || key.escape === true || (key.ctrl === true && input === 'c')) return { ...state, line: undefined };
+  if (state.isPasting) return { ...state, line: insertText(line, input) };
+  const isNamed = input === '' || key.ctrl === true || key.meta === true;
+  if (isNamed && key.return !== true) return { ...state, line: editLine(line, input, key, state.history) };
+  // Keys that were typed at once come together, Enter among them.
+  const [typed = '', ...rest] = key.return === true ? ['', ''] : input.split(/[\r\n]/);
+  const all = insertText(line, typed);
+  if (rest.length === 0) return { ...state, line: all };
+  const text = textOf(all);
+  if (text === '') return { ...state, line: undefined };
+  controls.prompt(text);
+  const told = { text: `sampling after this step: ${JSON.stringify(text)}`, step: view.step };
+  const history = [...state.history.filter((old) => old !== text), text];
+  return { ...state, line: undefined, history, told, awaited: { text, step: view.step } };
+}
+
+/** The state once the picture of the prompt that was typed is there. */
+function afterSample(state: State, { prompts }: RunView): State {
+  const { awaited } = state;
+  const prompt = prompts.findIndex(
+    ({ prompt, pictures }) => prompt === awaited?.text && (pictures.at(-1)?.step ?? -1) >= awaited.step,
+  );
+  return prompt < 0 ? state : { ...state, awaited: undefined, selection: { prompt, picture: undefined } };
+}
 
 /** The state after a key. Tells the run what a person wants. */
 function afterKey(
   state: State,
   input: string,
   key: Partial<Key>,
-  { view, controls, onReadWarnings }: Surroundings,
+  { view, controls, onReadWarnings, onRedraw }: Surroundings,
 ): State {
   const { selection, screen, asked, isPaused } = state;
   const isInterrupt = key.ctrl === true && input === 'c';
@@ -46,7 +98,7 @@ function afterKey(
     }
     return input === 'n' || input === 'q' || key.escape === true ? { ...state, asked: 'no' } : state;
   }
-  if (input === 'q' || isInterrupt) {
+  if ((input === 'q' && key.ctrl !== true) || isInterrupt) {
     // Nothing to ask for where the run is over or another process's; a second Ctrl-C does not wait for the step.
     if (view.end || !controls.isOwn || (asked === 'stopping' && isInterrupt)) controls.leave();
     else if (asked === 'no') return { ...state, asked: 'asking' };
@@ -62,6 +114,10 @@ function afterKey(
     const picture = Math.max(0, Math.min(newest, selection.picture ?? newest) + (key.leftArrow === true ? -1 : 1));
     return { ...state, selection: { ...selection, picture: picture >= newest ? undefined : picture } };
   }
+  if (key.ctrl === true) {
+    if (input === 'l') onRedraw();
+    return state;
+  }
   if (input === 'l') return { ...state, screen: screen === 'log' ? 'main' : 'log' };
   if (input === '?') return { ...state, screen: screen === 'help' ? 'main' : 'help' };
   if (key.escape === true) return { ...state, screen: 'main' };
@@ -71,6 +127,8 @@ function afterKey(
   switch (input) {
     case 'x':
       return { ...state, asked: 'asking' };
+    case 't':
+      return { ...state, line: emptyLine };
     case 's':
       controls.sample();
       return told('sampling after this step');
@@ -97,18 +155,33 @@ function noticeOf({ asked, isPaused, told }: State, view: RunView): string | und
 /** Answers keys: looks at other pictures and screens, and tells the run what a person wants. */
 export function useKeys(
   surroundings: Surroundings,
-): Pick<State, 'selection' | 'screen'> & { readonly notice: string | undefined } {
+): Pick<State, 'selection' | 'screen' | 'line'> & { readonly notice: string | undefined } {
   // Changed in place and not through React's state, which is a frame behind: keys may come faster than frames.
   const live = useRef({ state: initial, surroundings });
   live.current.surroundings = surroundings;
+  live.current.state = afterSample(live.current.state, surroundings.view);
   const [, redraw] = useReducer((count: number) => count + 1, 0);
   useInput((input, key) => {
-    // Letters that were typed at once come together; named keys come alone and without one.
-    for (const letter of input === '' ? [''] : input) {
-      live.current.state = afterKey(live.current.state, letter, key, live.current.surroundings);
-    }
+    live.current.state = afterInput(live.current.state, input, key, live.current.surroundings);
     redraw();
   });
-  const { selection, screen } = live.current.state;
-  return { selection, screen, notice: noticeOf(live.current.state, surroundings.view) };
+  const { selection, screen, line } = live.current.state;
+  return { selection, screen, line, notice: noticeOf(live.current.state, surroundings.view) };
+}
+
+/** The state after what Ink gives on at once: a key, or letters that were typed together. */
+function afterInput(state: State, input: string, key: Partial<Key>, surroundings: Surroundings): State {
+  if (input === pasteBegin || input === pasteEnd) return { ...state, isPasting: input === pasteBegin };
+  let next = state;
+  let rest = input;
+  do {
+    if (next.line) return afterTyping(next, next.line, rest, key, surroundings);
+    // Pasted text is no command, and Alt with a letter is another key than the letter.
+    if (next.isPasting || (key.meta === true && key.escape !== true)) return next;
+    // Letters that were typed at once come together; named keys come alone and without one.
+    const [letter = ''] = rest;
+    next = afterKey(next, letter, key, surroundings);
+    rest = rest.slice(letter.length);
+  } while (rest !== '');
+  return next;
 }

@@ -40,7 +40,7 @@ const train = (steps: number): readonly string[] => {
 describe.skipIf(!hasTmux)('the dashboard in a terminal', () => {
   it('shows a run, answers keys, follows the size, and stops it saved', async () => {
     const terminal = open(train(2000));
-    await terminal.shows(/train +[█░]+ [1-9]\d*\/2000/);
+    await terminal.shows(/train +[━╸─]+ [1-9]\d*\/2000/);
     await terminal.shows('loss');
     terminal.press('p');
     await terminal.shows('paused; p goes on');
@@ -63,7 +63,7 @@ describe.skipIf(!hasTmux)('the dashboard in a terminal', () => {
     const run = open(train(2000));
     await run.shows(/[1-9]\d*\/2000/);
     const attached = open(['attach', runDir], { NO_COLOR: '1' });
-    await attached.shows(/train +[█░]+ [1-9]\d*\/2000/);
+    await attached.shows(/train +[━╸─]+ [1-9]\d*\/2000/);
     attached.press('p');
     await run.shows('paused');
     attached.press('x');

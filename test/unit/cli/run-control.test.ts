@@ -10,11 +10,13 @@ function stopSignals() {
 describe('createRunControl', () => {
   it('answers what was asked for once', async () => {
     const control = createRunControl(stopSignals(), () => Promise.resolve());
-    expect(await control.ask()).toEqual({ stop: false, sample: false, checkpoint: false });
+    expect(await control.ask()).toEqual({ stop: false, sample: false, checkpoint: false, prompts: [] });
     control.command('sample');
     control.command('checkpoint');
-    expect(await control.ask()).toEqual({ stop: false, sample: true, checkpoint: true });
-    expect(await control.ask()).toEqual({ stop: false, sample: false, checkpoint: false });
+    control.command({ prompt: 'a dog' });
+    control.command({ prompt: 'a cat' });
+    expect(await control.ask()).toEqual({ stop: false, sample: true, checkpoint: true, prompts: ['a dog', 'a cat'] });
+    expect(await control.ask()).toEqual({ stop: false, sample: false, checkpoint: false, prompts: [] });
   });
 
   it.each(['go-on', 'stop'] as const)('waits while it is paused, until %s', async (command) => {
@@ -29,7 +31,7 @@ describe('createRunControl', () => {
     expect(answered).not.toHaveBeenCalled();
     control.command(command);
     await answer;
-    expect(answered).toHaveBeenCalledWith({ stop: command === 'stop', sample: true, checkpoint: false });
+    expect(answered).toHaveBeenCalledWith({ stop: command === 'stop', sample: true, checkpoint: false, prompts: [] });
     expect(onPause).toHaveBeenLastCalledWith(false);
   });
 });

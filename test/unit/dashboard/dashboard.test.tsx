@@ -11,9 +11,9 @@ import { createPlainLog } from '../../../src/log/plain-log.ts';
 
 const look = {
   colors: 'none',
+  cellRatio: 2,
   // A picture of its step's number, as wide and high as its box.
-  loadPicture: (path: string, columns: number, rows: number) =>
-    Promise.resolve(Array.from({ length: rows }, () => path.slice(-5, -4).repeat(columns))),
+  markPicture: (path: string) => path.slice(-5, -4),
 } as const;
 
 /** A run of forty steps with two prompts, two of whose pictures were made. */
@@ -62,6 +62,7 @@ function trained(...more: readonly TrainEvent[]) {
 function controls(isOwn = true) {
   return {
     sample: vi.fn<RunControls['sample']>(),
+    prompt: vi.fn<RunControls['prompt']>(),
     checkpoint: vi.fn<RunControls['checkpoint']>(),
     pause: vi.fn<RunControls['pause']>(),
     stop: vi.fn<RunControls['stop']>(),
@@ -70,7 +71,9 @@ function controls(isOwn = true) {
   };
 }
 
-function screen({ run, now }: ReturnType<typeof trained>, keys: RunControls, columns = 80, rows = 23) {
+const redraw = vi.fn<() => void>();
+
+function screen({ run, now }: ReturnType<typeof trained>, keys: RunControls, columns = 80, rows = 24) {
   return (
     <LookContext value={look}>
       <Dashboard
@@ -80,6 +83,7 @@ function screen({ run, now }: ReturnType<typeof trained>, keys: RunControls, col
         now={now}
         controls={keys}
         onReadWarnings={run.readWarnings}
+        onRedraw={redraw}
       />
     </LookContext>
   );
@@ -121,28 +125,29 @@ describe('Dashboard', () => {
     const { frame } = await start(trained({ kind: 'warning', message: 'the disk is nearly full' }), controls());
     expect(frame()).toMatchInlineSnapshot(`
       "dog: sks on sana-pico                                            2 min 00 s left
-      train    ████████░░░░░░░░░░░░ 40/100 2.0 s a step, norm 0.25
-      data 0.10 s, forward and backward 1.8 s, update 0.10 s; memory 812 MiB
-      loss 0.025, smoothed 0.07423
-           1.1 ⠑⡄
-                ⠈⠒⠤⣀
-                 ⠉⠒⢄⠉⠑⠒⠤⠤⣀⣀⣀⣀⣀⡀
-         0.025      ⠈⠁⠈⠑⠒⠉⠒⠤⠔⠊⠈⠉⠉⠉⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤
-      learning rate 2.0e-4
-        2.0e-4                  ⢀⣀⣀⣀⣀⡠⠤⠤⠤⠒⠒⠒⠒⠒⠊⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉
-        1.0e-5 ⣀⣀⣀⠤⠤⠤⠤⠤⠔⠒⠒⠒⠉⠉⠉⠉⠉⠁
-      samples 1/2 "prompt 0", seed 7
+      train    ━━━━━━━━━╸────────────── 40/100 2.0 s a step, norm 0.25
+      data 0.10 s, forward and backward 1.8 s, update 0.10 s, memory 812 MiB
+      loss 0.025, smoothed 0.07423, steps 1 to 40 ────────────────────────────────────
+          1.1 ⠱⡀
+              ⠈⠘⢄⡀
+               ⠘⣄⠈⠒⠤⣀
+                 ⠉⠢⢄⣀⠉⠑⠒⠒⠒⠤⠤⣀⣀⣀⣀⣀⡀
+        0.025          ⠉⠁⠈⠑⠒⠉⠒⠤⠔⠊⠈⠉⠉⠉⠉⠉⠉⠑⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠢⠤⠔⠒⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤
+      learning rate 2.0e-4 ───────────────────────────────────────────────────────────
+       2.0e-4                   ⣀⣀⣀⣀⣀⡠⠤⠤⠤⠒⠒⠒⠒⠒⠊⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉
+       1.0e-5 ⣀⣀⣀⠤⠤⠤⠤⠤⠔⠒⠒⠒⠊⠉⠉⠉⠉⠉
+      samples 1/2 "prompt 0", seed 7 ─────────────────────────────────────────────────
       000000000000 111111111111 222222222222
       000000000000 111111111111 222222222222
       000000000000 111111111111 222222222222
       000000000000 111111111111 222222222222
       000000000000 111111111111 222222222222
       000000000000 111111111111 222222222222
-       step 0       step 20     >step 40
+      step 0       step 20      >step 40
       ! the disk is nearly full (1, w: read)
       sample at step 40: 1/2.png (1.0 s)
       warning: the disk is nearly full
-      s sample  c checkpoint  p pause  arrows pictures  l log  ? help  q stop"
+      s sample  c checkpoint  p pause  t prompt  arrows pictures  ? help  q stop"
     `);
   });
 
@@ -156,15 +161,15 @@ describe('Dashboard', () => {
         { from: 0.5, to: 1, loss: 0.6 },
       ],
     });
-    const lines = renderToString(screen(state, controls(), 200, 59), { columns: 200 }).split('\n');
-    expect(lines).toHaveLength(59);
+    const lines = renderToString(screen(state, controls(), 200, 60), { columns: 200 }).split('\n');
+    expect(lines).toHaveLength(60);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(200);
     const text = lines.join('\n');
     for (const part of [
       'dog: sks on sana-pico',
       '2 min 00 s left',
-      'validation at step 40: 0.5',
-      'sigma 0.50 to 1.00  0.6',
+      'validation 0.5 at step 40',
+      'sigma 0.50 to 1.00 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 0.6',
       'step 40 (newest)',
     ]) {
       expect(text).toContain(part);
@@ -188,7 +193,7 @@ describe('Dashboard', () => {
     run.apply({ kind: 'stage', stage: 'cache', done: 0, total: 8, what: 'latents', time: 0 });
     run.apply({ kind: 'stage', stage: 'cache', done: 2, total: 8, what: 'latents', time: 4000 });
     const text = renderToString(screen({ run, now: 5000 }, controls()), { columns: 80 });
-    expect(text).toContain('cache    █████░░░░░░░░░░░░░░░ 2/8 latents, 11 s left');
+    expect(text).toContain('cache    ━━━━━━────────────────── 2/8 latents, 11 s left, 2.0 s each');
   });
 
   it('tells the run what keys say', async () => {

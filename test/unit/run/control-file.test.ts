@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { followCommands, followLines, sendCommand } from '../../../src/run/control-file.ts';
+import { followCommands, followLines, type RunCommand, sendCommand } from '../../../src/run/control-file.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -22,6 +22,17 @@ describe('followLines', () => {
     await appendFile(path, 'ö\nthree\n');
     expect(await read()).toEqual(['twö', 'three']);
   });
+
+  it('reads a long record a piece at a time, and lines that are longer than a piece', async () => {
+    const path = join(folder, 'lines');
+    const lines = ['a'.repeat(700_000), 'b'.repeat(700_000), 'c'.repeat(3_000_000), 'd'];
+    await appendFile(path, `${lines.join('\n')}\n`);
+    const read = followLines(path);
+    const pieces: (readonly string[])[] = [];
+    for (let i = 0; i < 8; i++) pieces.push(await read());
+    expect(pieces[0]).toHaveLength(1);
+    expect(pieces.flat()).toEqual(lines);
+  });
 });
 
 describe('followCommands', () => {
@@ -29,11 +40,24 @@ describe('followCommands', () => {
     await sendCommand(folder, 'stop', 99); // of an earlier run
     await sendCommand(folder, 'sample', 100);
     await appendFile(join(folder, 'control.jsonl'), 'nonsense\n{"command":"explode","time":200}\n');
-    const heard: string[] = [];
+    const heard: RunCommand[] = [];
     const unfollow = followCommands(folder, 100, (command) => heard.push(command));
     await vi.waitFor(() => expect(heard).toEqual(['sample']), { timeout: 5000 });
     await sendCommand(folder, 'pause', 300);
     await vi.waitFor(() => expect(heard).toEqual(['sample', 'pause']), { timeout: 5000 });
+    unfollow();
+  });
+
+  it('passes on texts to make pictures of as they were typed, whatever is in them', async () => {
+    const text = 'a "dog"\n{"command":"stop","time":999}\n\u001b]0;title\u0007 ../../etc';
+    await sendCommand(folder, { prompt: text }, 100);
+    const bad = [{ prompt: '  ' }, { prompt: 7 }, { prompt: 'x'.repeat(5001) }, {}];
+    const lines = bad.map((one) => `${JSON.stringify({ command: 'prompt', ...one, time: 101 })}\n`);
+    await appendFile(join(folder, 'control.jsonl'), lines.join(''));
+    await sendCommand(folder, 'checkpoint', 102);
+    const heard: RunCommand[] = [];
+    const unfollow = followCommands(folder, 100, (command) => heard.push(command));
+    await vi.waitFor(() => expect(heard).toEqual([{ prompt: text }, 'checkpoint']), { timeout: 5000 });
     unfollow();
   });
 });

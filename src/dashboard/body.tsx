@@ -1,0 +1,109 @@
+import { Box, Text } from 'ink';
+
+import { smoothed, smoothingSteps } from '../log/series.ts';
+import { Curve, shortNumber } from './curve.tsx';
+import { Heading } from './heading.tsx';
+import { useTone } from './look.ts';
+import type { RunView } from './run-view.ts';
+import { Samples, type Selection } from './samples.tsx';
+import { bar } from './stage-bars.tsx';
+
+/** Heights of a bin's loss, low to high. */
+const heights = '▁▂▃▄▅▆▇█';
+
+/** Losses as a row of small columns, the highest full. */
+function sparkline(values: readonly number[]): string {
+  const most = Math.max(...values, Number.MIN_VALUE);
+  return values.map((value) => heights[Math.round((value / most) * (heights.length - 1))] ?? ' ').join('');
+}
+
+/** Validation loss by noise level: a bar each where there is room, else a line with small columns. */
+function Validation({
+  validation: { step, loss, bins },
+  width,
+  isWide,
+}: {
+  readonly validation: NonNullable<RunView['validation']>;
+  readonly width: number;
+  readonly isWide: boolean;
+}) {
+  const tone = useTone();
+  const most = Math.max(...bins.map((bin) => bin.loss), Number.MIN_VALUE);
+  const columns = isWide || bins.length < 2 ? '' : `, by sigma ${sparkline(bins.map((bin) => bin.loss))}`;
+  return (
+    <Box flexDirection="column" flexShrink={0}>
+      <Heading name="validation" text={`${shortNumber(loss)} at step ${step}${columns}`} width={width} />
+      {isWide &&
+        bins.map(({ from, to, loss }) => (
+          <Text key={from} wrap="truncate">
+            <Text {...tone('quiet')}>{`sigma ${from.toFixed(2)} to ${to.toFixed(2)} `}</Text>
+            <Text {...tone('line')}>{bar(loss / most, Math.max(4, Math.min(40, width - 30))).full}</Text>
+            {` ${shortNumber(loss)}`}
+          </Text>
+        ))}
+    </Box>
+  );
+}
+
+/** Curves and pictures: beside one another where there is room, else one below the other. */
+export function Body({
+  view,
+  selection,
+  width,
+  height,
+  isWide,
+}: {
+  readonly view: RunView;
+  readonly selection: Selection;
+  readonly width: number;
+  readonly height: number;
+  readonly isWide: boolean;
+}) {
+  const { loss, learningRate, validation, prompts } = view;
+  const points = loss.points();
+  const smooth = smoothed(points, smoothingSteps(points)).at(-1);
+  const hasPictures = prompts.length > 0;
+  const left = isWide && hasPictures ? Math.floor(width * 0.55) : width;
+  const column = isWide && hasPictures ? left - 2 : width;
+  const pictureRows = !hasPictures ? 0 : isWide ? height : Math.max(4, Math.floor(height / 2));
+  const validationRows = validation ? 1 + (isWide ? validation.bins.length : 0) : 0;
+  const curveRows = (isWide ? height : height - pictureRows) - validationRows;
+  const rateRows = curveRows >= 8 ? Math.max(3, Math.floor(curveRows / 4)) : 0;
+  const [first, last] = [points[0]?.from ?? 0, points.at(-1)?.to ?? 0];
+  const now = `${shortNumber(loss.last() ?? 0)}${smooth === undefined ? '' : `, smoothed ${shortNumber(smooth)}`}`;
+  return (
+    <Box flexDirection={isWide ? 'row' : 'column'} height={height} overflowY="hidden">
+      <Box flexDirection="column" width={left} flexShrink={0}>
+        {points.length > 0 && curveRows > 1 && (
+          <Curve
+            name="loss"
+            text={`${now}, steps ${first} to ${last}`}
+            points={points}
+            width={column}
+            height={curveRows - rateRows}
+          />
+        )}
+        {points.length > 0 && rateRows > 0 && (
+          <Curve
+            name="learning rate"
+            text={shortNumber(learningRate.last() ?? 0)}
+            points={learningRate.points()}
+            width={column}
+            height={rateRows}
+            smooth={false}
+          />
+        )}
+        {validation && <Validation validation={validation} width={column} isWide={isWide} />}
+      </Box>
+      {hasPictures && pictureRows > 2 && (
+        <Samples
+          runDir={view.runDir}
+          prompts={prompts}
+          selection={selection}
+          width={isWide ? width - left : width}
+          height={pictureRows}
+        />
+      )}
+    </Box>
+  );
+}

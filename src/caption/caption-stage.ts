@@ -9,6 +9,7 @@ import type { CaptionConfig, Config } from '../config/schema.ts';
 import type { TrainEvent } from '../events.ts';
 import { hubAccess } from '../hub/hub-access.ts';
 import { writeText } from '../io/atomic-write.ts';
+import type { TextWindow } from '../text/lost-tokens.ts';
 import { type CaptionedPicture, captionPictures, type MadeCaption } from './caption-pictures.ts';
 import { type CaptionRecord, openCaptionStore } from './caption-store.ts';
 import { writeCaptionsPage } from './captions-page.ts';
@@ -83,6 +84,13 @@ function trainedWith({ example, captions }: CaptionedPicture): Example {
   return captions.length === 0 ? example : { ...example, captions };
 }
 
+/** Settings of {@link captionStage}. */
+export interface CaptionStageOptions {
+  /** How the trained model reads captions, asked for when there are some: captions.html says what it does not see. */
+  readonly window?: () => Promise<TextWindow | undefined>;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Captions the pictures of a run, as `caption` of its config says, tells of it, and writes captions.html into the run's
  * folder. Without captioners only the choice among the captions that there are is made.
@@ -93,10 +101,11 @@ function trainedWith({ example, captions }: CaptionedPicture): Example {
 export async function* captionStage(
   config: CaptionStageConfig,
   name: string,
-  { examples, report }: LoadedDatasets,
-  signal?: AbortSignal,
+  datasets: LoadedDatasets,
+  { window, signal }: CaptionStageOptions = {},
 ): AsyncGenerator<TrainEvent, CaptionStageResult> {
   const { caption, dataset, model } = config;
+  const { examples } = datasets;
   if (caption.captioners.length === 0) {
     return { examples: withCaptionChoice(examples, caption), pictures: [], incomplete: 0 };
   }
@@ -165,16 +174,8 @@ export async function* captionStage(
       message: `${example.id}: its best caption scores ${score}, below min_score ${caption.min_score ?? 0}; ${done}.`,
     };
   }
-  const page = join(config.run_dir, 'captions.html');
-  await writeCaptionsPage(page, {
-    title: `Captions of ${name}`,
-    pictures,
-    choice: choiceOptions(caption),
-    minScore: caption.min_score,
-    report,
-  });
   yield { kind: 'export', format: 'captions', path: output };
-  yield { kind: 'export', format: 'page', path: page };
+  yield await writePage(config, name, datasets, pictures, await window?.());
 
   const captioned = new Map(pictures.map((picture) => [picture.example, picture]));
   const kept = examples.flatMap((example) => {
@@ -187,6 +188,47 @@ export async function* captionStage(
     pictures,
     incomplete: pictures.filter(({ captions, failures }) => captions.length === 0 || failures.length > 0).length,
   };
+}
+
+/**
+ * Writes captions.html of the captions that there are, captioning nothing: what a data set is like.
+ * @returns like {@link captionStage}'s
+ */
+export async function* describeCaptions(
+  config: CaptionStageConfig,
+  name: string,
+  datasets: LoadedDatasets,
+  window?: TextWindow,
+): AsyncGenerator<TrainEvent, Pick<CaptionStageResult, 'pictures' | 'incomplete'>> {
+  const pictures = datasets.examples
+    .filter((example) => example.dataset.kind === 'instance')
+    .map((example): CaptionedPicture => {
+      const captions = example.captions
+        .filter(({ text }) => text !== '')
+        .map((caption): MadeCaption => ({ source: 'existing', ...caption, excess: 0 }));
+      return { example, captions, failures: [], isNew: false };
+    });
+  yield await writePage(config, name, datasets, pictures, window);
+  return { pictures, incomplete: pictures.filter(({ captions }) => captions.length === 0).length };
+}
+
+async function writePage(
+  { caption, run_dir }: CaptionStageConfig,
+  name: string,
+  { report }: LoadedDatasets,
+  pictures: readonly CaptionedPicture[],
+  window: TextWindow | undefined,
+): Promise<TrainEvent> {
+  const path = join(run_dir, 'captions.html');
+  await writeCaptionsPage(path, {
+    title: `Captions of ${name}`,
+    pictures,
+    choice: choiceOptions(caption),
+    minScore: caption.min_score,
+    report,
+    ...(window && { window }),
+  });
+  return { kind: 'export', format: 'page', path };
 }
 
 /** Whether a line of captions.jsonl is of a picture and a captioner that the run has done with. */

@@ -1,6 +1,8 @@
+import { join } from 'node:path';
+
 import { loadDatasets } from '../../datasets/load-datasets.ts';
 import { formatReport } from '../../datasets/report.ts';
-import { captionsFile, captionStage, type CaptionStageResult } from '../caption/caption-stage.ts';
+import { captionsFile, captionStage, type CaptionStageResult, describeCaptions } from '../caption/caption-stage.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { datasetOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
@@ -9,6 +11,9 @@ import type { TrainEvent } from '../events.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
 import { createPlainLog, formatDuration } from '../log/plain-log.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
+import { instruction } from '../run/instruction.ts';
+import type { TextWindow } from '../text/lost-tokens.ts';
+import { loadTokenizer } from '../text/tokenizer.ts';
 import { editCaption } from './edit-caption.ts';
 import { createProgressLine } from './progress-line.ts';
 import { listenForStop } from './stop-signals.ts';
@@ -21,50 +26,72 @@ export interface RunCaptionOptions {
   readonly edit?: string;
 }
 
-/** How far it is, as a line: `captions 12/40, 3.2 pictures/s, 9 s left`. */
-export function progressText(done: number, total: number, seconds: number): string {
-  const shown = `captions ${done}/${total}`;
-  if (done === 0 || seconds <= 0) return shown;
-  const speed = done / seconds;
-  return `${shown}, ${speed.toPrecision(2)} pictures/s, ${formatDuration((total - done) / speed)} left`;
+/** Seconds that the speed is measured over: pictures that were captioned before pass at once and say nothing of it. */
+const speedOver = 30;
+
+/**
+ * Makes a line of how far it is: `captions [#####---------------] 12/40, 3.2 pictures/s, 9 s left`.
+ * @returns the line of so many pictures done after so many seconds
+ */
+export function createProgressText(): (done: number, total: number, seconds: number) => string {
+  let marks: { readonly done: number; readonly seconds: number }[] = [];
+  return (done, total, seconds) => {
+    // Since the newest mark that is old enough, or the oldest.
+    const since = marks.findLast((mark) => mark.seconds <= seconds - speedOver) ?? marks[0];
+    marks = [...marks.filter((mark) => since === undefined || mark.seconds >= since.seconds), { done, seconds }];
+    const full = Math.round((20 * done) / Math.max(1, total));
+    const shown = `captions [${'#'.repeat(full)}${'-'.repeat(20 - full)}] ${done}/${total}`;
+    if (since === undefined || done <= since.done || seconds <= since.seconds) return shown;
+    const speed = (done - since.done) / (seconds - since.seconds);
+    return `${shown}, ${speed.toPrecision(2)} pictures/s, ${formatDuration((total - done) / speed)} left`;
+  };
 }
 
-/** The resolution that `auto` stands for; without a network and a model, that of most of them. */
-async function modelResolution({ model }: Config, signal: AbortSignal): Promise<number> {
+/**
+ * The resolution that `auto` stands for, and how the model reads captions; without a network and a model, the resolution
+ * of most of them.
+ */
+async function modelFacts(
+  { model }: Config,
+  signal: AbortSignal,
+): Promise<{ readonly resolution: number; readonly window?: TextWindow }> {
   try {
     const { folder } = await resolveModel(model, { parts: 'configs', signal });
-    return (await openPipeline(folder, model.variant === null ? {} : { variant: model.variant })).defaultSize;
+    const pipeline = await openPipeline(folder, model.variant === null ? {} : { variant: model.variant });
+    const { max_sequence_length: length } = model;
+    const window = {
+      tokenizer: await loadTokenizer(join(pipeline.folder, 'tokenizer')),
+      chi: instruction(model).chi,
+      maxSequenceLength: length === 'auto' ? 300 : length,
+    };
+    return { resolution: pipeline.defaultSize, window };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof UserError) return 1024;
+    if (error instanceof UserError) return { resolution: 1024 };
     throw error;
   }
 }
 
 /**
- * Captions the pictures of a config and writes captions.html. Sets the exit code: 1 when a picture lacks a caption, 130
+ * Captions the pictures of a config and writes captions.html; without captioners, that alone. Sets the exit code: 1 when a picture lacks a caption, 130
  * when it was stopped.
  */
 export async function runCaption(path: string, { set, ui: asked, edit }: RunCaptionOptions): Promise<void> {
   const { config, name, warnings } = await loadConfig(path, { set });
   const { dataset } = config;
-  if (config.caption.captioners.length === 0) {
-    throw new UserError(
-      `${path} has no caption.captioners; add one, such as --set 'caption.captioners=[{type: transformers, model: onnx-community/Florence-2-base-ft}]'.`,
-    );
-  }
   const ui = asked ?? config.log.ui;
   const plain = createPlainLog();
   const line = createProgressLine(process.stderr);
   let begun = Date.now();
   let before = 0;
+  let progressText = createProgressText();
   const show = (event: TrainEvent): void => {
     const time = Date.now();
     if (ui === 'json') {
       process.stdout.write(`${JSON.stringify({ ...event, time })}\n`);
       return;
     }
-    if (event.kind === 'stage' && event.done === 0) [begun, before] = [time, 0];
+    if (event.kind === 'stage' && event.done === 0) [begun, before, progressText] = [time, 0, createProgressText()];
     const text = plain({ ...event, time });
     if (text !== undefined) {
       line.clear();
@@ -79,11 +106,21 @@ export async function runCaption(path: string, { set, ui: asked, edit }: RunCapt
   const stop = listenForStop(() => process.stderr.write('stopping: what was captioned is kept\n'));
   try {
     for (const message of warnings) show({ kind: 'warning', message });
-    const options = datasetOptions(dataset, await modelResolution(config, stop.signal));
-    const datasets = await loadDatasets(options, { signal: stop.signal });
+    const { resolution, window } = await modelFacts(config, stop.signal);
+    const datasets = await loadDatasets(datasetOptions(dataset, resolution), { signal: stop.signal });
     for (const message of formatReport(datasets.report)) show({ kind: 'log', message });
-    const caption = async (): Promise<CaptionStageResult> => {
-      const stage = captionStage(config, name, datasets, stop.signal);
+    const hasCaptioners = config.caption.captioners.length > 0;
+    if (!hasCaptioners && edit !== undefined) {
+      throw new UserError(`${path} has no caption.captioners; captions of your own are edited where they are.`);
+    }
+    if (!hasCaptioners) {
+      const message = `${path} has no caption.captioners; the page shows the captions that there are. To make some, add one, such as --set 'caption.captioners=[{type: transformers, model: onnx-community/Florence-2-base-ft}]'.`;
+      show({ kind: 'warning', message });
+    }
+    const caption = async (): Promise<Pick<CaptionStageResult, 'pictures' | 'incomplete'>> => {
+      const stage = hasCaptioners
+        ? captionStage(config, name, datasets, { signal: stop.signal, window: () => Promise.resolve(window) })
+        : describeCaptions(config, name, datasets, window);
       for (;;) {
         const { value, done } = await stage.next();
         if (done === true) return value;

@@ -122,7 +122,10 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
       size: resolution,
       ...(signal && { signal }),
     });
-    const { examples } = yield* captionStage(config, name, datasets, signal);
+    const { examples } = yield* captionStage(config, name, datasets, {
+      window: async () => ({ tokenizer: (await pipeline.loadPromptEncoder()).tokenizer, chi, maxSequenceLength }),
+      ...(signal && { signal }),
+    });
     const plan = planRun(config, pipeline, examples);
     const { samples, maxTrainSteps } = plan;
     const models: CacheModels = { vaeKey: modelKey.vae, textKey: modelKey.text, chi, maxSequenceLength };

@@ -32,6 +32,11 @@ describe('writeCaptionsPage', () => {
       choice: { selection: 'clip_score_power', clipThr: 25, temperature: 0.1 },
       minScore: 40,
       report,
+      window: {
+        tokenizer: { encode: (text) => Array.from(text, (_, i) => i), bosId: 0, padId: 0 },
+        chi: null,
+        maxSequenceLength: 20,
+      },
     });
     const page = await readFile(path, 'utf8');
     expect(page).toContain('Captions of &lt;dog&gt;');
@@ -41,8 +46,15 @@ describe('writeCaptionsPage', () => {
     expect(page).toContain('5 tokens more than CLIP reads at once');
     expect(page).toContain('server: It is &quot;down&quot;.');
     expect(page).toMatch(/src="data:image\/webp;base64,/);
-    expect(page).not.toMatch(/(?:src|href)="(?!data:)/);
+    expect(page).not.toMatch(/(?:src|href)="(?!data:|#)/);
     // noise.png is 29 pixels wide.
-    expect(page).toMatch(/Not in the table.*set\/noise\.png/s);
+    expect(page).toMatch(/Not used.*set\/noise\.png/s);
+    // The page is a report of the data set too.
+    expect(page).toMatch(/64: 64 x 96.*smallest 97 x 61 \(waves\.png\).*largest 97 x 61/s);
+    expect(page).not.toContain('Its caption is missing');
+    expect(page).toMatch(/1 without some caption.*Too long for the model, which sees 20 tokens: 1 of 2/s);
+    expect(page).toMatch(/href="#p0">set\/waves\.png<\/a>: 11 tokens too long \(brief\)/);
+    expect(page).toContain('11 tokens more than the model sees');
+    expect(page).toContain('<tr\n    id="p0"');
   });
 });

@@ -109,7 +109,7 @@ describe('createOpenaiCaptioner', () => {
   });
 
   it('never has more than its limit of requests under way', async () => {
-    const caption = await open((index) => ({ ...completion(`caption ${index}`), delayMs: 20 }));
+    const caption = await open((index) => ({ ...completion(`caption ${index}`), delayMs: 150 }));
     const all = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((id) => caption(picture(id))));
     expect(new Set(all.flat()).size).toBe(6);
     expect(server?.atOnce()).toBe(2);

@@ -18,6 +18,9 @@ export type Request =
       readonly provider: string;
       readonly threads: number;
       readonly recomputes: boolean;
+      /** Whether weights are kept in the order that products read them in. */
+      readonly prepacks: boolean;
+      readonly cpuFallback: boolean;
     }
   | { readonly kind: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, PlainTensor>> }
   | { readonly kind: 'dispose'; readonly session: number }

@@ -1,27 +1,34 @@
 import { realpath } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { arch, availableParallelism, platform } from 'node:os';
 import { dirname, relative, sep } from 'node:path';
 
 import { UserError } from '../errors.ts';
-import { bindInputs, type Graph } from '../graph/graph.ts';
+import { type DimBindings, evaluateDim } from '../graph/dim.ts';
+import { bindInputs, createGraph, type Graph } from '../graph/graph.ts';
 import type { OnnxDialect } from '../graph/onnx/emitter.ts';
-import { serialize } from '../graph/onnx/serialize.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { type FedSize, serialize } from '../graph/onnx/serialize.ts';
+import { mul } from '../graph/ops/elementwise.ts';
+import { float32, tensor, type Tensor } from '../graph/tensor.ts';
+import { input } from '../graph/value.ts';
 import { isTensorLocation, type Weights } from '../io/safetensors.ts';
+import { findCudaLibrary, missingLibraries } from './cuda-libraries.ts';
 import type { CompileOptions, Engine, Executable } from './engine.ts';
 import { findWeight } from './find-weight.ts';
 import { createGate, shutGate, waitOutside } from './native-gate.ts';
 import type { PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
+import { explainTrouble, type Provider, type Surroundings } from './onnxruntime-trouble.ts';
 import { startWorker } from './start-worker.ts';
 
 /** Settings of the onnxruntime engine. */
 export interface OnnxruntimeOptions {
   /** onnxruntime's execution provider. @default 'cpu' */
-  readonly provider?: 'cpu' | 'cuda' | 'webgpu' | 'dml' | 'coreml';
+  readonly provider?: Provider;
   /** Threads of a matrix product. @default the number of cores */
   readonly threads?: number;
   /** What the provider's kernels speak. @default com.microsoft's ops on 'cpu' and 'cuda' */
   readonly dialect?: OnnxDialect;
+  /** Whether nodes that the provider has no kernel for run on the CPU; otherwise such a graph is refused. @default true */
+  readonly cpuFallback?: boolean;
 }
 
 /** How long, in milliseconds, a process that ends waits for a run: without bound it could never be ended. */
@@ -32,6 +39,7 @@ export function createOnnxruntimeEngine({
   provider = 'cpu',
   threads = availableParallelism(),
   dialect = { contribOps: provider === 'cpu' || provider === 'cuda' },
+  cpuFallback = true,
 }: OnnxruntimeOptions = {}): Engine {
   const gate = createGate();
   const worker = startWorker('onnxruntime-worker', gate);
@@ -56,15 +64,26 @@ export function createOnnxruntimeEngine({
     waiting.clear();
     rest();
   }
-  worker.on('error', fail);
+  worker.on('error', (error) => fail(explain(error.message) ?? error));
   worker.on('exit', (code) => fail(new Error(`the engine's thread ended (code ${code})`)));
   worker.on('message', (reply: Reply) => {
     const { resolve, reject } = waiting.get(reply.id) ?? {};
     waiting.delete(reply.id);
     if (waiting.size === 0) rest();
     if (reply.error === undefined) resolve?.(reply);
-    else reject?.(new Error(`onnxruntime: ${reply.error}`));
+    else void explainFully(reply.error).then(reject);
   });
+
+  function explain(reason: string, cuda: Omit<Surroundings, 'platform'> = {}): Error | undefined {
+    return explainTrouble(provider, reason, { platform: `${platform()} ${arch()}`, ...cuda });
+  }
+
+  async function explainFully(reason: string): Promise<Error> {
+    // What CUDA lacks onnxruntime prints, and does not say in its error.
+    const cudaLibrary = provider === 'cuda' ? findCudaLibrary() : undefined;
+    const missing = cudaLibrary === undefined ? [] : await missingLibraries(cudaLibrary);
+    return explain(reason, { cudaLibrary, missingLibraries: missing }) ?? new Error(`onnxruntime: ${reason}`);
+  }
 
   function rest(): void {
     worker.unref();
@@ -99,22 +118,53 @@ export function createOnnxruntimeEngine({
     }
   }
 
+  // A WebGPU device lasts as long as it has a session, and every shader that was compiled goes with it. So it keeps one:
+  // a model that comes after the autoencoder is ready in a tenth of the time.
+  let device: Promise<Reply> | undefined;
+  function keepDevice(): Promise<Reply> {
+    const graph = createGraph({ y: mul(input('x', [1]), 1) });
+    const model = new Uint8Array(serialize(graph, { dialect, weight: neverAsked }));
+    return ask(compileRequest(model, '.', {}), [model.buffer]);
+  }
+
+  function compileRequest(
+    model: Uint8Array,
+    folder: string,
+    { recomputes = false, prepacks = false }: { readonly recomputes?: boolean; readonly prepacks?: boolean },
+  ): Extract<Request, { kind: 'compile' }> {
+    const session = sessions++;
+    return { kind: 'compile', session, model, folder, provider, threads, recomputes, prepacks, cpuFallback };
+  }
+
   async function compile(
     graph: Graph,
     weights: Weights,
     { recomputes = false }: CompileOptions = {},
   ): Promise<Executable> {
     const { folder, locate } = await placeWeights(graph, weights);
+    if (provider === 'webgpu') await (device ??= keepDevice());
     // Copied, since a buffer that comes out of Node's pool cannot be handed over.
-    const model = new Uint8Array(serialize(graph, { dialect, weight: locate }));
-    const session = sessions++;
-    await ask({ kind: 'compile', session, model, folder, provider, threads, recomputes }, [model.buffer]);
+    const sizes: FedSize[] = [];
+    const options = {
+      dialect,
+      weight: locate,
+      ...(provider !== 'cpu' && { onSize: (size: FedSize) => sizes.push(size) }),
+    };
+    const model = new Uint8Array(serialize(graph, options));
+    const prepacks = [...graph.weights.values()].some(({ dtype }) => dtype === 'int8');
+    const request = compileRequest(model, folder, { recomputes, prepacks });
+    const { session } = request;
+    await ask(request, [model.buffer]);
     let disposed = false;
     return {
       async run(feeds) {
         if (disposed) throw new Error('the graph was disposed of and cannot run again');
-        bindInputs(graph, feeds);
-        const copies = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, copyOf(feed)]));
+        const bindings = bindInputs(graph, feeds);
+        const fed = [
+          ...Object.entries(feeds),
+          ...sizes.map((size) => [size.name, sizeTensor(size, bindings)] as const),
+        ];
+        const copies = Object.fromEntries(fed.map(([name, feed]) => [name, copyOf(feed)]));
         const transfer = Object.values(copies).map(({ data }) => data.buffer as ArrayBuffer); // slice() makes no other
         const { outputs = {} } = await ask({ kind: 'run', session, feeds: copies }, transfer);
         return { ...outputs };
@@ -133,6 +183,16 @@ export function createOnnxruntimeEngine({
     compile,
     close: () => (closing ??= close()),
   };
+}
+
+function neverAsked(name: string): never {
+  throw new RangeError(`onnxruntime: the graph has no weight ${name}`);
+}
+
+/** What a size is in this run. */
+function sizeTensor({ dtype, dims }: FedSize, bindings: DimBindings): Tensor {
+  const values = dims.map((dim) => evaluateDim(dim, bindings));
+  return dtype === 'int64' ? tensor(dtype, [dims.length], BigInt64Array.from(values, BigInt)) : float32([], values);
 }
 
 /** A copy to hand over: the caller keeps the tensor, and a view does not drag its whole buffer along. */
@@ -161,7 +221,7 @@ async function placeWeights(
     folder,
     locate(name) {
       const source = found.get(name);
-      if (!source) throw new RangeError(`onnxruntime: the graph has no weight ${name}`);
+      if (!source) return neverAsked(name);
       if (!isTensorLocation(source)) return source;
       const location = relative(folder, paths.get(source.path) ?? source.path)
         .split(sep)

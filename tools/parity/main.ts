@@ -1,8 +1,6 @@
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { UserError } from '../../src/errors.ts';
-import { readCases } from './cases.ts';
-import { createKinds, runCase } from './run-case.ts';
+import { runFolders } from './run-folders.ts';
 
 const usage = `Usage: npm run parity -- DIR... [--only KIND]...
 
@@ -19,26 +17,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(usage);
     return values.help ? 0 : 1;
   }
-  const kinds = await createKinds();
-  let passed = 0;
-  let failed = 0;
-  for (const folder of positionals) {
-    const all = await readCases(folder);
-    const chosen = all.filter(({ kind }) => values.only?.includes(kind) ?? true);
-    const width = Math.max(0, ...chosen.map(({ name }) => name.length));
-    console.log(folder);
-    for (const entry of chosen) {
-      const { error, detail } = await runCase(path.resolve(folder), entry, kinds);
-      const isPass = error <= 1; // false for NaN
-      if (isPass) passed++;
-      else failed++;
-      const shown = Number.isNaN(error) ? '-' : error.toPrecision(3);
-      console.log(`  ${entry.name.padEnd(width)}  ${shown.padStart(9)} of tol  ${isPass ? 'pass' : 'FAIL'}  ${detail}`);
-    }
-  }
-  await kinds.dispose();
-  console.log(`${passed} passed, ${failed} failed`);
-  return failed > 0 || passed === 0 ? 1 : 0;
+  return runFolders(positionals, values.only);
 }
 
 try {

@@ -6,11 +6,17 @@ import { loadSanaTransformer, type SanaTransformer } from '../../src/models/load
 import type { NamedBatch } from '../../trainers/lora.ts';
 import { inputOf, type ParityCase } from './cases.ts';
 
+let create: () => Engine = createOnnxruntimeEngine;
 let engine: Engine | undefined;
 
-/** The engine that all cases of a run share. */
+/** Lets all cases run on another engine than onnxruntime's on the CPU. Call it before the first case. */
+export function useEngine(createEngine: () => Engine): void {
+  create = createEngine;
+}
+
+/** The engine that all cases of a run share: WebGPU allows no second one beside it. */
 export function sharedEngine(): Engine {
-  engine ??= createOnnxruntimeEngine();
+  engine ??= create();
   return engine;
 }
 

@@ -34,4 +34,6 @@ export interface OnnxEmitter {
   shape(shape: Shape): string;
   /** The name of an int64 vector of one element that holds a size. */
   size(dim: Dim): string;
+  /** Writes a size to `out` as a float32 scalar. */
+  scalarSize(dim: string, out: string): void;
 }

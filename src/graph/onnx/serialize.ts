@@ -13,9 +13,22 @@ export interface ExternalData {
   readonly length: number;
 }
 
+/** An input of the model that is none of the graph: a shape, or one size as a number, that the caller works out. */
+export interface FedSize {
+  readonly name: string;
+  /** int64 [n] for a shape of n axes; float32 [] for a size. */
+  readonly dtype: 'int64' | 'float32';
+  readonly dims: Shape;
+}
+
 /** What `serialize` needs beside the graph. */
 export interface SerializeOptions {
   readonly dialect: OnnxDialect;
+  /**
+   * Told of each size that depends on the inputs' sizes, which the caller then feeds. Without it the model works them out
+   * itself, by nodes that only the CPU has kernels for.
+   */
+  readonly onSize?: (size: FedSize) => void;
   /** A weight's bytes, or where they are. */
   readonly weight: (name: string) => Tensor | ExternalData;
 }
@@ -40,8 +53,9 @@ const OPSET = 20;
  * file. So that a training graph frees activations as its backward pass goes, nodes are listed as weight casts,
  * forward, recomputation, backward, and last the gradients that nothing else uses, first layer to last.
  */
-export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): Uint8Array {
+export function serialize(graph: Graph, { dialect, weight, onSize }: SerializeOptions): Uint8Array {
   const initializers: object[] = [];
+  const fedSizes: object[] = [];
   const nodes: object[] = [];
   const names = new Map<Value, string>();
   const stored = new Map<string, string>();
@@ -93,6 +107,7 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     shape(shape) {
       const numbers = shape.filter((dim) => typeof dim === 'number');
       if (numbers.length === shape.length) return emit.int64(numbers);
+      if (onSize) return fed('int64', shape);
       if (shape.length === 1 && shape[0] !== undefined) return emit.size(shape[0]);
       const key = `shape ${shape.join()}`;
       let name = sizes.get(key);
@@ -105,6 +120,7 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
     },
     size(dim) {
       if (typeof dim === 'number') return emit.int64([dim]);
+      if (onSize) return fed('int64', [dim]);
       let name = sizes.get(dim);
       if (name === undefined) {
         name = sizeFromInputs(dim) ?? sizeFromTerms(dim);
@@ -112,7 +128,26 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
       }
       return name;
     },
+    scalarSize(dim, out) {
+      if (onSize) {
+        emit.node('Identity', [fed('float32', [dim])], [out]);
+        return;
+      }
+      const flat = emit.temporary();
+      emit.node('Cast', [emit.size(dim)], [flat], { to: onnxType('float32') });
+      emit.node('Reshape', [flat, emit.int64([])], [out]);
+    },
   };
+
+  function fed(dtype: FedSize['dtype'], dims: Shape): string {
+    const name = `${RESERVED}${dtype} ${dims.join()}`;
+    if (!sizes.has(name)) {
+      sizes.set(name, name);
+      fedSizes.push(valueInfo(name, dtype, dtype === 'int64' ? [dims.length] : []));
+      onSize?.({ name, dtype, dims });
+    }
+    return name;
+  }
 
   /** A size that is an axis of an input is read off it. */
   function sizeFromInputs(dim: string): string | undefined {
@@ -206,7 +241,7 @@ export function serialize(graph: Graph, { dialect, weight }: SerializeOptions): 
       name: 'graph',
       node: nodes,
       initializer: initializers,
-      input: [...graph.inputs].map(([name, value]) => valueInfo(name, value.dtype, value.shape)),
+      input: [...[...graph.inputs].map(([name, value]) => valueInfo(name, value.dtype, value.shape)), ...fedSizes],
       output: outputs.map(([name, value]) => valueInfo(name, value.dtype, value.shape)),
     },
   }).finish();

@@ -98,14 +98,10 @@ export function sumTo(dy: Value, shape: Shape): Value {
   return reshape(reduceSum(dy, axes), shape);
 }
 
-const sizeOp = defineOp<readonly [], { readonly dim: Dim }>({
+const sizeOp = defineOp<readonly [], { readonly dim: string }>({
   name: 'size',
   infer: () => [{ dtype: 'float32', shape: [] }],
-  onnx({ attributes: { dim }, emit, outputNames: [out = ''] }) {
-    const flat = emit.temporary();
-    emit.node('Cast', [emit.size(dim)], [flat], { to: 1 });
-    emit.node('Reshape', [flat, emit.int64([])], [out]);
-  },
+  onnx: ({ attributes: { dim }, emit, outputNames: [out = ''] }) => emit.scalarSize(dim, out),
   tfjs: ({ tf, attributes: { dim }, size }): TfTensor => tf.scalar(size(dim)),
 });
 

@@ -36,12 +36,26 @@ const matMulOp = defineOp<readonly [a: Value, b: Value], Attributes>({
       wants[1] ? gradientOfB(a, b, dy, transA, transB) : undefined,
     ];
   },
-  onnx({ inputs: [a, b], attributes: { transA, transB }, emit, names: [left = '', right = ''], outputNames }) {
+  onnx({
+    inputs: [a, b],
+    outputs: [y],
+    attributes: { transA, transB },
+    emit,
+    names: [left = '', right = ''],
+    outputNames,
+  }) {
     if (!transA && !transB) {
       emit.node('MatMul', [left, right], outputNames);
     } else if (emit.dialect.contribOps) {
       const flags = { transA: transA ? 1 : 0, transB: transB ? 1 : 0 };
       emit.node('FusedMatMul', [left, right], outputNames, flags, 'com.microsoft');
+    } else if (b.shape.length === 2 && (a.shape.length === 2 || (!transA && typeof a.shape.at(-1) === 'number'))) {
+      // Gemm transposes as it reads; the rows of all samples are one matrix.
+      const [rows, product] = a.shape.length === 2 ? [left, ...outputNames] : [emit.temporary(), emit.temporary()];
+      const flags = { transA: transA ? 1 : 0, transB: transB ? 1 : 0 };
+      if (rows !== left) emit.node('Reshape', [left, emit.int64([-1, Number(a.shape.at(-1))])], [rows ?? '']);
+      emit.node('Gemm', [rows ?? '', right], [product ?? ''], flags);
+      if (rows !== left) emit.node('Reshape', [product ?? '', emit.shape(y?.shape ?? [])], outputNames);
     } else {
       const transposed = (name: string, { shape: { length } }: Value, flag: boolean): string => {
         if (!flag) return name;

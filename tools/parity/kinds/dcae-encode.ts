@@ -1,21 +1,16 @@
 import path from 'node:path';
-import { createOnnxruntimeEngine } from '../../../src/engine/onnxruntime.ts';
 import type { Tensor } from '../../../src/graph/tensor.ts';
 import { createDcAe, loadDcAe } from '../../../src/models/dc-ae.ts';
 import { inputOf } from '../cases.ts';
 import type { ParityCase } from '../cases.ts';
-
-const engine = createOnnxruntimeEngine();
+import { closeSharedEngine, sharedEngine } from '../pipeline.ts';
 
 /** AutoencoderDC's encoder: pictures in -1 to 1 to latents, without the scaling factor. */
 export async function run({ folder, inputs }: ParityCase): Promise<ReadonlyMap<string, Tensor>> {
-  const dcAe = createDcAe(engine, await loadDcAe(path.join(folder, 'pipeline', 'vae')));
+  const dcAe = createDcAe(sharedEngine(), await loadDcAe(path.join(folder, 'pipeline', 'vae')));
   const latent = await dcAe.encode(inputOf(inputs, 'image'));
   await dcAe.dispose();
   return new Map([['latent', latent]]);
 }
 
-/** Ends the engine. */
-export async function dispose(): Promise<void> {
-  await engine.close();
-}
+export const dispose = closeSharedEngine;

@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/graph/gradients.ts';
 import { createGraph, type Graph } from '../../../../src/graph/graph.ts';
 import { ModelProto } from '../../../../src/graph/onnx/schema.ts';
-import { serialize, type SerializeOptions } from '../../../../src/graph/onnx/serialize.ts';
+import { type FedSize, serialize, type SerializeOptions } from '../../../../src/graph/onnx/serialize.ts';
 import { expand, reduceSum, reshape } from '../../../../src/graph/ops/broadcast.ts';
 import { add, cast, mul } from '../../../../src/graph/ops/elementwise.ts';
 import { matMul } from '../../../../src/graph/ops/matmul.ts';
+import { reduceMean } from '../../../../src/graph/ops/reduce.ts';
 import { float32 } from '../../../../src/graph/tensor.ts';
 import { constant, input, type Value, weight } from '../../../../src/graph/value.ts';
 
@@ -138,11 +139,38 @@ describe('serialize', () => {
     expect(new Set(made).size).toBe(made.length);
   });
 
-  it('writes products with flags for kernels that know them, and transposes for others', () => {
-    const graph = createGraph({ y: matMul(x, weight('w', [3, 2]), { transB: true }) });
+  it('writes products with flags for kernels that know them, and Gemm or transposes for others', () => {
     const options = { weight: () => float32([3, 2], new Float32Array(6)) };
+    const plain = { ...options, dialect: { contribOps: false } };
+    const w = weight('w', [3, 2]);
+    const graph = createGraph({ y: matMul(x, w, { transB: true }) });
     expect(decode(graph, options).node).toMatchObject([{ opType: 'FusedMatMul', domain: 'com.microsoft' }]);
-    expect(types(graph, { ...options, dialect: { contribOps: false } })).toEqual(['Transpose', 'MatMul']);
+    expect(types(graph, plain)).toEqual(['Gemm']);
+    // The rows of all samples are one matrix.
+    const many = input('many', ['B', 4, 2]);
+    expect(types(createGraph({ y: matMul(many, w, { transB: true }) }), plain)).toEqual([
+      'Reshape',
+      'Gemm',
+      'Shape',
+      'Concat',
+      'Reshape',
+    ]);
+    expect(types(createGraph({ y: matMul(many, many, { transB: true }) }), plain)).toEqual(['Transpose', 'MatMul']);
+  });
+
+  it('lets the caller feed sizes where it is told to, so that no node works them out', () => {
+    const sizes: FedSize[] = [];
+    const image = input('image', ['B', 2, 'H', 'W']);
+    const mean = reduceMean(image, [2, 3]);
+    const graph = createGraph({ y: gradients(sum(mean), [image])[0] ?? image, image });
+    const { node, input: inputs } = decode(graph, { onSize: (size) => sizes.push(size) });
+    expect(sizes).toEqual([
+      { name: '%int64 B,2,1,1', dtype: 'int64', dims: ['B', 2, 1, 1] },
+      { name: '%float32 H*W', dtype: 'float32', dims: ['H*W'] },
+      { name: '%int64 B,2,H,W', dtype: 'int64', dims: ['B', 2, 'H', 'W'] },
+    ]);
+    expect(inputs.map(({ name }) => name)).toEqual(['image', ...sizes.map(({ name }) => name)]);
+    expect(new Set(node.map(({ opType }) => opType))).toEqual(new Set(['Reshape', 'Expand', 'Identity', 'Div']));
   });
 
   it('reads sizes off inputs only where a shape cannot be written down', () => {

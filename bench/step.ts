@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
@@ -8,6 +9,8 @@ import { adaptedModules } from '../src/lora/adapter-config.ts';
 import { createAdapter } from '../src/lora/create-adapter.ts';
 import { createTrainingStep } from '../src/lora/training-step.ts';
 import { loadSanaTransformer } from '../src/models/load-sana-transformer.ts';
+import { quantizeTransformer } from '../src/models/quantize-transformer.ts';
+import { quantizedLimit } from '../src/models/quantized-limit.ts';
 import { sanaModules } from '../src/models/sana-transformer-config.ts';
 import { createOptimizer } from '../src/optim/create-optimizer.ts';
 import { createRandom } from '../src/random.ts';
@@ -37,7 +40,8 @@ export interface StepOptions {
   readonly checkpointing: 'on' | 'off';
 }
 
-const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
+/** What the files of a precision hold; int8 is made of them. */
+const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16', int8: 'bfloat16' } as const;
 
 function wholeNumber(text: string): number {
   const value = Number(text);
@@ -62,7 +66,9 @@ export function addStepOptions(command: Command): Command {
         .default('attention'),
     )
     .addOption(
-      new Option('--precision <p>', 'how the frozen weights are stored').choices(Object.keys(storage)).default('fp32'),
+      new Option('--precision <p>', 'how the frozen weights are stored; int8 is also multiplied in 8 bits')
+        .choices(Object.keys(storage))
+        .default('fp32'),
     )
     .option('--batch <n>', 'samples a step', wholeNumber, 1)
     .addOption(
@@ -106,8 +112,16 @@ export interface Stepper {
 export async function openStepper(options: StepOptions): Promise<Stepper> {
   const { layers, width, heads, crossHeads, rank, batch: batchSize, textTokens, realTextTokens } = options;
   const folder = await randomTransformer({ layers, width, heads, crossHeads, dtype: storage[options.precision] });
-  const model = await loadSanaTransformer(folder);
+  const exact = await loadSanaTransformer(folder);
   const engine = createOnnxruntimeEngine();
+  const model =
+    options.precision === 'int8'
+      ? await quantizeTransformer(exact, {
+          file: join(folder, 'int8.cache'),
+          modelKey: 'random',
+          limit: await quantizedLimit(engine),
+        })
+      : exact;
   const modules = adaptedModules(sanaModules(model.config), {
     type: 'lora',
     rank,
@@ -119,7 +133,7 @@ export async function openStepper(options: StepOptions): Promise<Stepper> {
     dropout: 0,
   });
   const random = createRandom('bench');
-  const parameters = await createAdapter(modules, model.weights, random);
+  const parameters = await createAdapter(modules, exact.weights, random);
   const trainingStep = await createTrainingStep(engine, model, modules, {
     gradientCheckpointing: options.checkpointing === 'on',
   });

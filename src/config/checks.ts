@@ -172,6 +172,17 @@ function* checkTrain(config: Config, isGiven: IsGiven): Generator<Finding> {
       message: 'train has max_train_steps and num_train_epochs; keep one of them.',
     };
   }
+  const { engine, provider } = config.model;
+  if (train.precision === 'int8' && (engine !== 'onnxruntime' || provider !== 'cpu')) {
+    yield {
+      level: 'error',
+      paths: [
+        ['train', 'precision'],
+        ['model', engine === 'onnxruntime' ? 'provider' : 'engine'],
+      ],
+      message: `train.precision is int8, which only onnxruntime on the CPU has, and not ${engine === 'onnxruntime' ? provider : engine}; use fp32.`,
+    };
+  }
   const usual = usualLearningRate[optimizer.name];
   const paths: Finding['paths'] = [
     ['train', 'learning_rate'],

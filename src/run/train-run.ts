@@ -24,6 +24,7 @@ import { createSchedule } from '../optim/schedules.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { createRandom } from '../random.ts';
 import { adapterModules, startingAdapter } from './adapter-modules.ts';
+import { inPrecision } from './base-precision.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { createEngine, engineSpeed } from './create-engine.ts';
 import { estimateRun } from './estimate.ts';
@@ -157,7 +158,14 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
     const repair = createCacheRepair(stage, pipeline);
 
     // The adapter, new or as a checkpoint left it.
-    const model = await pipeline.loadTransformer();
+    const exact = await pipeline.loadTransformer();
+    const model = yield* inPrecision(exact, {
+      precision: train.precision,
+      engine,
+      cache,
+      modelKey: modelKey.transformer,
+      ...(signal && { signal }),
+    });
     const optimizer = createOptimizer(optimizerOptions(train));
     const settings = {
       base: modelKey.transformer,
@@ -182,7 +190,7 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
       const { init } = config.lora;
       const parameters =
         start?.parameters ??
-        (await createAdapter(modules, model.weights, createRandom(train.seed).fork('adapter'), init));
+        (await createAdapter(modules, exact.weights, createRandom(train.seed).fork('adapter'), init));
       state = initialState(parameters, optimizer, { average: train.use_ema });
     }
     const shown = (): TrainState['parameters'] => state.average ?? state.parameters;
@@ -212,7 +220,7 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
       name: basename(config.model.path),
       version,
       engine,
-      pipeline,
+      pipeline: { ...pipeline, loadTransformer: () => Promise.resolve(model) },
       cache,
       models,
       repair,

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+
+import { UserError } from '../errors.ts';
+import { tensor, tensorBytes, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { errorCode } from '../io/file-error.ts';
+import { isTensorLocation, openSafetensors, readPieces, readTensor, writeSafetensors } from '../io/safetensors.ts';
+import type { LazyTensor, TensorLocation, Weights } from '../io/safetensors.ts';
+import type { SanaTransformer } from './load-sana-transformer.ts';
+import { quantizedNames } from './quantized-product.ts';
+import { type SanaTransformerConfig, sanaModules } from './sana-transformer-config.ts';
+
+/** How weights are quantised. */
+export interface QuantizeOptions {
+  /** Where the quantised weights are kept; made when it is missing, of another key or damaged. */
+  readonly file: string;
+  /** Of the model's files. */
+  readonly modelKey: string;
+  /**
+   * The largest size of a quantised weight: 127, or 64 on processors that add two products in 16 bits, where
+   * 2 x 255 x 64 still fits.
+   */
+  readonly limit: 127 | 64;
+  /** Called with the share that is done, 0 to 1. */
+  readonly onProgress?: (share: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+// Raised when the same weights are quantised in another way.
+const version = '1';
+const digestName = 'sha256';
+
+/**
+ * The transformer with the weights of its blocks in 8 bits too, each output channel (and for the backward pass each
+ * input channel) with a scale of its own. They lie in a file, from which they are mapped into memory like all others.
+ * @throws UserError when the disk is full and the like
+ */
+export async function quantizeTransformer(model: SanaTransformer, options: QuantizeOptions): Promise<SanaTransformer> {
+  const quantized = (await openQuantized(model.config, options)) ?? (await writeQuantized(model, options));
+  return { ...model, weights: new Map([...model.weights, ...quantized]) };
+}
+
+/** What a file must say of itself to be used. */
+function metadataOf({ modelKey, limit }: QuantizeOptions): Record<string, string> {
+  return { format: `sana-train int8 ${version}`, key: modelKey, limit: String(limit) };
+}
+
+/** The modules that are quantised, with the sizes of their matrices: all linear maps of the blocks. */
+function quantizedModules(
+  config: SanaTransformerConfig,
+): readonly { readonly module: string; readonly out: number; readonly inner: number }[] {
+  return [...sanaModules(config)].flatMap(([module, { inFeatures, outFeatures }]) =>
+    module.startsWith('transformer_blocks.') ? [{ module, out: outFeatures, inner: inFeatures }] : [],
+  );
+}
+
+/** The file's tensors, if they are whole and of this model. */
+async function openQuantized(
+  config: SanaTransformerConfig,
+  options: QuantizeOptions,
+): Promise<ReadonlyMap<string, TensorLocation> | undefined> {
+  const { file, signal } = options;
+  try {
+    const { metadata, tensors } = await openSafetensors(file);
+    const expected = metadataOf(options);
+    const digest = tensors.get(digestName);
+    const isSame = Object.keys(expected).every((name) => metadata[name] === expected[name]);
+    if (digest && isSame && tensors.size === 4 * quantizedModules(config).length + 1) {
+      const hash = createHash('sha256');
+      for (const location of tensors.values()) {
+        signal?.throwIfAborted();
+        if (location !== digest) await readPieces(location, 2 ** 22, (piece) => hash.update(piece));
+      }
+      if (hash.digest().equals(tensorBytes(await readTensor(digest)))) return tensors;
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    if (errorCode(error.cause) === 'ENOENT') return undefined;
+  }
+  await rm(file, { force: true });
+  return undefined;
+}
+
+async function writeQuantized(
+  { config, weights }: SanaTransformer,
+  options: QuantizeOptions,
+): Promise<ReadonlyMap<string, TensorLocation>> {
+  const { file, limit, onProgress, signal } = options;
+  const modules = quantizedModules(config);
+  const hash = createHash('sha256');
+  const tensors: [string, LazyTensor][] = [];
+  let done = 0;
+  const add = (
+    name: string,
+    dtype: 'float32' | 'int8',
+    shape: readonly number[],
+    make: () => Promise<Tensor>,
+  ): void => {
+    const read = async (): Promise<Tensor> => {
+      signal?.throwIfAborted();
+      const made = await make();
+      hash.update(tensorBytes(made));
+      onProgress?.(++done / (4 * modules.length));
+      return made;
+    };
+    tensors.push([name, { dtype, shape, read }]);
+  };
+  for (const { module, out, inner } of modules) {
+    const names = quantizedNames(module);
+    const kernel = (): Promise<Float32Array> => readKernel(weights, module);
+    add(names.forwardScales, 'float32', [out], async () => {
+      return tensor('float32', [out], rowScales(await kernel(), out, inner, limit));
+    });
+    add(names.backwardScales, 'float32', [inner], async () => {
+      return tensor('float32', [inner], columnScales(await kernel(), out, inner, limit));
+    });
+    add(names.forward, 'int8', [inner, out], async () => {
+      const values = await kernel();
+      return tensor('int8', [inner, out], quantizeRows(values, out, inner, rowScales(values, out, inner, limit)));
+    });
+    add(names.backward, 'int8', [out, inner], async () => {
+      const values = await kernel();
+      return tensor('int8', [out, inner], quantizeColumns(values, out, inner, columnScales(values, out, inner, limit)));
+    });
+  }
+  // Of bytes, so that it comes last: when it is asked for, all others have been written.
+  const read = (): Promise<Tensor> => Promise.resolve(tensor('uint8', [32], new Uint8Array(hash.digest())));
+  tensors.push([digestName, { dtype: 'uint8', shape: [32], read }]);
+  await writeSafetensors(file, tensors, { metadata: metadataOf(options) });
+  return (await openSafetensors(file)).tensors;
+}
+
+async function readKernel(weights: Weights, module: string): Promise<Float32Array> {
+  const kernel = weights.get(`${module}.weight`);
+  if (!kernel) throw new RangeError(`quantizeTransformer: no weight of ${module}`);
+  return toFloat32(isTensorLocation(kernel) ? await readTensor(kernel) : kernel);
+}
+
+/** The scale of each row of [out, inner]: its largest size is `limit` steps. */
+function rowScales(kernel: Float32Array, out: number, inner: number, limit: number): Float32Array {
+  const scales = new Float32Array(out);
+  for (let o = 0; o < out; o++) {
+    let largest = 0;
+    for (let i = o * inner; i < (o + 1) * inner; i++) largest = Math.max(largest, Math.abs(kernel[i] ?? 0));
+    scales[o] = largest / limit;
+  }
+  return scales;
+}
+
+function columnScales(kernel: Float32Array, out: number, inner: number, limit: number): Float32Array {
+  const scales = new Float32Array(inner);
+  for (let o = 0; o < out; o++) {
+    for (let i = 0; i < inner; i++) scales[i] = Math.max(scales[i] ?? 0, Math.abs(kernel[o * inner + i] ?? 0));
+  }
+  return scales.map((largest) => largest / limit);
+}
+
+/** [out, inner] -> int8 [inner, out], rows by their scales. */
+function quantizeRows(kernel: Float32Array, out: number, inner: number, scales: Float32Array): Int8Array {
+  const values = new Int8Array(kernel.length);
+  for (let o = 0; o < out; o++) {
+    const factor = inverse(scales[o]);
+    for (let i = 0; i < inner; i++) values[i * out + o] = Math.round((kernel[o * inner + i] ?? 0) * factor);
+  }
+  return values;
+}
+
+/** [out, inner] -> int8 [out, inner], columns by their scales. */
+function quantizeColumns(kernel: Float32Array, out: number, inner: number, scales: Float32Array): Int8Array {
+  const factors = scales.map(inverse);
+  const values = new Int8Array(kernel.length);
+  for (let o = 0; o < out; o++) {
+    for (let i = o * inner, c = 0; c < inner; i++, c++) values[i] = Math.round((kernel[i] ?? 0) * (factors[c] ?? 0));
+  }
+  return values;
+}
+
+/** 1 / scale; 0 for a row of zeros. */
+function inverse(scale = 0): number {
+  return scale === 0 ? 0 : 1 / scale;
+}

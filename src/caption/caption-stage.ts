@@ -129,6 +129,12 @@ export async function* captionStage(
     const captioners = await createCaptioners(caption, client);
     const rater = await createRater(caption, model.path, client);
     const writeBest = createTextWriter(caption.write_txt);
+    const wordless = instances.find((example) => (example.dataset.captions.triggerWord ?? '') === '');
+    for (const captioner of wordless ? captioners : []) {
+      if (!`${captioner.prefix}${captioner.suffix}`.includes('[trigger]')) continue;
+      const message = `${captioner.name} has [trigger] in its prefix or suffix, and ${wordless?.dataset.name ?? ''} has no trigger_word: nothing stands in its place.`;
+      yield { kind: 'warning', message };
+    }
     const told = new Map<string, number>();
     const requests = caption.captioners.map((one) => (one.type === 'openai' ? one.max_concurrent_requests : 0));
     const total = instances.length;

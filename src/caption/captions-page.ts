@@ -48,7 +48,7 @@ function captionItems({ captions, failures }: CaptionedPicture, lost: readonly n
     const share = `${Math.round(100 * (probabilities[i] ?? 0))}%`;
     const over = lost[i] ?? 0;
     return html`<li>
-      <span class="number">${score?.toFixed(2)}</span><span class="number bar" style="--share:${share}">${share}</span
+      <span class="number">${score?.toFixed(2)}</span><span class="number share" style="--share:${share}">${share}</span
       ><span>${text}</span
       ><span class="quiet"
         >${source}${excess > 0 && html`, ${tokens(excess)} more than CLIP reads at once`}${
@@ -146,7 +146,7 @@ export async function writeCaptionsPage(path: string, page: CaptionsPage): Promi
           <h1>${title}</h1>
           ${captionsSummary({ pictures, choice, report, long, window: seen })}
           <h2>Pictures</h2>
-          <table class="pictures">
+          <table class="captioned">
             <thead>
               <tr>
                 ${heads.map(([key, name]) => html`<th scope="col"><button data-key="${key}">${name}</button></th>`)}

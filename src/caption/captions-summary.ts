@@ -58,7 +58,7 @@ function buckets(report: DatasetReport): Html {
           ({ bucket, pictures }) =>
             html`<tr>
               <td>${bucketName(bucket)}</td>
-              <td class="number bar" style="--share:${Math.round((100 * pictures) / most)}%">${pictures}</td>
+              <td class="number share" style="--share:${Math.round((100 * pictures) / most)}%">${pictures}</td>
             </tr>`,
         )}
       </tbody>
@@ -164,7 +164,7 @@ function longCaptions({ long, window, pictures }: CaptionsSummary): Html {
     ({ index, id, source, lost }) =>
       html`<a href="#p${index}">${id}</a>: ${lost} ${lost === 1 ? 'token' : 'tokens'} too long (${source})`,
   );
-  return html`<div>
+  return html`<div class="long">
     <h3>Too long for the model, which sees ${window} tokens: ${long.length} of ${count}</h3>
     ${list(lines)}
   </div>`;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { loadDatasets } from '../../datasets/load-datasets.ts';
-import { formatReport } from '../../datasets/report.ts';
+import { formatReport, type ReportEntry } from '../../datasets/report.ts';
 import { captionsFile, captionStage, type CaptionStageResult, describeCaptions } from '../caption/caption-stage.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { datasetOptions } from '../config/options.ts';
@@ -72,6 +72,11 @@ async function modelFacts(
   }
 }
 
+/** What lacks a caption is about to get one. */
+function withoutCaptionNotes(entry: ReportEntry): ReportEntry {
+  return { ...entry, notes: entry.notes.filter(({ kind }) => kind !== 'no-caption' && kind !== 'empty-caption') };
+}
+
 /**
  * Captions the pictures of a config and writes captions.html; without captioners, that alone. Sets the exit code: 1 when a picture lacks a caption, 130
  * when it was stopped.
@@ -108,8 +113,10 @@ export async function runCaption(path: string, { set, ui: asked, edit }: RunCapt
     for (const message of warnings) show({ kind: 'warning', message });
     const { resolution, window } = await modelFacts(config, stop.signal);
     const datasets = await loadDatasets(datasetOptions(dataset, resolution), { signal: stop.signal });
-    for (const message of formatReport(datasets.report)) show({ kind: 'log', message });
     const hasCaptioners = config.caption.captioners.length > 0;
+    const { report } = datasets;
+    const told = hasCaptioners ? { ...report, entries: report.entries.map(withoutCaptionNotes) } : report;
+    for (const message of formatReport(told)) show({ kind: 'log', message });
     if (!hasCaptioners && edit !== undefined) {
       throw new UserError(`${path} has no caption.captioners; captions of your own are edited where they are.`);
     }

@@ -5,7 +5,6 @@ import type { DatasetReport, ReportEntry } from '../../datasets/report.ts';
 import { openPicture } from '../images/open-picture.ts';
 import { writeAtomically } from '../io/atomic-write.ts';
 import { type Html, html } from '../report/html.ts';
-import { pageStyle } from '../report/page-style.ts';
 import { lostTokens, type TextWindow } from '../text/lost-tokens.ts';
 import type { CaptionedPicture } from './caption-pictures.ts';
 import { captionsPageScript, captionsPageStyle } from './captions-page-style.ts';
@@ -48,7 +47,7 @@ function captionItems({ captions, failures }: CaptionedPicture, lost: readonly n
     const share = `${Math.round(100 * (probabilities[i] ?? 0))}%`;
     const over = lost[i] ?? 0;
     return html`<li>
-      <span class="number">${score?.toFixed(2)}</span><span class="number share" style="--share:${share}">${share}</span
+      <span class="number">${score?.toFixed(2)}</span><span class="number drawn" style="--share:${share}">${share}</span
       ><span>${text}</span
       ><span class="quiet"
         >${source}${excess > 0 && html`, ${tokens(excess)} more than CLIP reads at once`}${
@@ -94,7 +93,7 @@ async function pictureRow(
     <td>${source !== undefined && html`<img loading="lazy" alt="" src="${source}" />`}${example.id}</td>
     <td class="number${isWeak ? ' bad' : ''}" data-label="best">${best?.toFixed(2)}</td>
     <td>${captionItems(picture, lost, choice)}</td>
-    <td class="number" data-label="size">
+    <td data-label="size">
       ${width} x ${height}<br /><span class="quiet">${example.buckets.map(bucketName).join(', ')}</span>${notes}
     </td>
   </tr> `;
@@ -103,7 +102,7 @@ async function pictureRow(
 const heads = [
   ['name', 'Picture'],
   ['score', 'Best'],
-  ['words', 'Score, share of draws, caption by length'],
+  ['words', 'Captions: score, share of draws'],
   ['pixels', 'Size'],
 ] as const;
 
@@ -139,7 +138,7 @@ export async function writeCaptionsPage(path: string, page: CaptionsPage): Promi
           />
           <title>${title}</title>
           <style>
-            ${{ html: pageStyle + captionsPageStyle }}
+            ${{ html: captionsPageStyle }}
           </style>
         </head>
         <body>

@@ -23,7 +23,7 @@ export interface CaptionsSummary {
   readonly window: number | undefined;
 }
 
-const shown = 20;
+const shown = 8;
 
 function list(lines: readonly Html[]): Html {
   if (lines.length === 0) return html`<p class="quiet">none</p>`;
@@ -58,7 +58,7 @@ function buckets(report: DatasetReport): Html {
           ({ bucket, pictures }) =>
             html`<tr>
               <td>${bucketName(bucket)}</td>
-              <td class="number share" style="--share:${Math.round((100 * pictures) / most)}%">${pictures}</td>
+              <td class="number drawn" style="--share:${Math.round((100 * pictures) / most)}%">${pictures}</td>
             </tr>`,
         )}
       </tbody>

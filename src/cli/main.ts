@@ -48,13 +48,18 @@ const entries: readonly CommandEntry[] = [
   },
   {
     name: 'export',
-    summary: 'an adapter as diffusers, ComfyUI or kohya load it, or merged into its model',
+    summary: 'an adapter as diffusers, ComfyUI, kohya or LyCORIS load it, or merged into its model',
     load: () => import('./commands/export.ts'),
   },
   {
     name: 'merge',
     summary: 'several adapters into one',
     load: () => import('./commands/merge.ts'),
+  },
+  {
+    name: 'extract',
+    summary: 'what a tuned model learned, as an adapter of its base',
+    load: () => import('./commands/extract.ts'),
   },
   {
     name: 'inspect',

@@ -60,7 +60,7 @@ function addScaled(x: Float64Array, y: Float64Array, factor: number): void {
 }
 
 /** Gram-Schmidt, twice, which is enough; a vector that depends on those before it gives zeros. r[k][i] = q_i . v_k */
-function orthogonalise(vectors: readonly Float64Array[]): {
+export function orthogonalise(vectors: readonly Float64Array[]): {
   readonly q: readonly Float64Array[];
   readonly r: readonly Float64Array[];
 } {

@@ -176,7 +176,6 @@ export async function readDelta(
     const rank = q.rows;
     if (q.columns !== size.columns || p.columns !== rank) throw fail('hada_w1_b');
     if (v.columns !== size.columns || u.columns !== rank || v.rows !== rank) throw fail('hada_w2_b');
-    if (rank > Math.max(size.rows, size.columns)) throw fail('hada_w1_b');
     const parts = new Map<LycorisPart, Float32Array>([
       ['hada_w1_a', p.data],
       ['hada_w1_b', q.data],

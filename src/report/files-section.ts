@@ -39,6 +39,10 @@ network.merge_to()</pre>
         ${own}`;
     case 'merged':
       return html`<p>The whole model with the adapter in it: it takes the place of ${model}, without an adapter.</p>`;
+    case 'captions':
+      return html`<p>All captions with their scores, one JSON a line; the next run takes them from here.</p>`;
+    case 'page':
+      return html`<p>The captions beside their pictures, as a page for a browser.</p>`;
     default:
       return html``;
   }
@@ -49,15 +53,19 @@ export function filesSection(records: readonly RunRecord[]): Html {
   const parts = records.flatMap((record) =>
     record.exports.map(
       (exported) =>
-        html`<article>
-          <h3>${records.length > 1 && `${record.label}: `}<code>${exported.path}</code></h3>
-          <p class="quiet">${exported.format}${exported.bytes !== undefined && `, ${formatBytes(exported.bytes)}`}</p>
+        html`<article class="card">
+          <h3>
+            <code>${exported.path}</code><span class="tag">${exported.format}</span
+            ><span class="quiet small"
+              >${records.length > 1 && `${record.label} `}${exported.bytes !== undefined && formatBytes(exported.bytes)}</span
+            >
+          </h3>
           ${usage(exported, record)}
         </article>`,
     ),
   );
   return html`<section aria-labelledby="files">
-    <h2 id="files">Adapter</h2>
-    ${parts.length > 0 ? parts : html`<p>Nothing was exported yet: the run has not come to its end.</p>`}
+    <h2 id="files">Files</h2>
+    ${parts.length > 0 ? html`<div class="files">${parts}</div>` : html`<p>Nothing was exported yet: the run has not come to its end.</p>`}
   </section>`;
 }

@@ -20,10 +20,12 @@ interface Caption {
 /** Captions and their scores out of captions.jsonl, by the picture's hash and by its name. */
 async function captionsOf({ runDir, config }: RunRecord): Promise<ReadonlyMap<string, readonly Caption[]>> {
   const captions = new Map<string, Caption[]>();
+  // A table in the cache serves other configs too: it is this run's where the run has captioners.
+  const own = config && config.caption.captioners.length > 0 ? config : undefined;
   const files = [
     join(runDir, 'captions.jsonl'),
-    ...(config && config.caption.output !== 'auto' ? [config.caption.output] : []),
-    ...(config?.dataset.cache_dir ? [join(config.dataset.cache_dir, 'captions.jsonl')] : []),
+    ...(own && own.caption.output !== 'auto' ? [own.caption.output] : []),
+    ...(own ? [join(own.dataset.cache_dir, 'captions.jsonl')] : []),
   ];
   for (const file of files) {
     const text = await readFile(file, 'utf8').catch(() => '');
@@ -77,10 +79,14 @@ async function pictureRow(
     <th scope="row">${id}</th>
     <td class="number">${uses}</td>
     <td class="number">${formatValue(loss)}</td>
-    <td class="number">${difficulty.toFixed(2)}</td>
+    <td class="number">
+      ${difficulty.toFixed(2)}<span class="gauge${difficulty > 1.25 && ' high'}" aria-hidden="true"
+        ><i style="width:${Math.round(Math.min(100, difficulty * 50))}%"></i
+      ></span>
+    </td>
     ${
       captions.size > 0 &&
-      html`<td>
+      html`<td class="words">
         ${texts.map(
           ({ text, score, captioner }) =>
             html`<p>
@@ -106,7 +112,7 @@ export async function picturesSection(records: readonly RunRecord[]): Promise<Ht
     for (const picture of pictures.slice(0, mostRows)) rows.push(await pictureRow(record, picture, captions));
     tables.push(
       html`${records.length > 1 && html`<h3>${label}</h3>`}
-        <div class="scroll" tabindex="0" role="region" aria-label="Pictures of ${label}">
+        <div class="scroll card" tabindex="0" role="region" aria-label="Pictures of ${label}">
           <table class="pictures">
             <thead>
               <tr>
@@ -128,7 +134,7 @@ export async function picturesSection(records: readonly RunRecord[]): Promise<Ht
   }
   if (tables.length === 0) return html``;
   return html`<section aria-labelledby="pictures">
-    <h2 id="pictures">Pictures</h2>
+    <h2 id="pictures">Training pictures</h2>
     <p class="quiet">
       Difficulty is a picture’s loss divided by what all had at the same noise levels: above 1 it is learned less well
       than the others. A picture far above the rest is worth a look: it may be blurred, cropped badly or captioned

@@ -16,7 +16,7 @@ export type SampleRecord = Extract<TimedEvent, { kind: 'sample' }>;
 export type MetricsRecord = Extract<TimedEvent, { kind: 'metrics' }>;
 
 /** A loss on held-out pictures. */
-export type ValidationRecord = Extract<TimedEvent, { kind: 'validation' }>;
+type ValidationRecord = Extract<TimedEvent, { kind: 'validation' }>;
 
 /** What a run's folder says of it. */
 export interface RunRecord {
@@ -35,7 +35,9 @@ export interface RunRecord {
   readonly loss: Series;
   readonly learningRate: Series;
   readonly gradNorm: Series;
-  readonly validations: readonly ValidationRecord[];
+  /** On held-out pictures; and by names of bands of noise level. */
+  readonly validation: Series;
+  readonly validationBins: ReadonlyMap<string, Series>;
   /** What a CLIP says of samples, by step. */
   readonly metrics: readonly MetricsRecord[];
   /** By prompt and step, in the order of the first; a step that was made again stands once. */
@@ -45,9 +47,11 @@ export interface RunRecord {
   readonly stageSeconds: ReadonlyMap<Stage, number>;
   /** Mean of the optimizer steps. */
   readonly stepSeconds: StepSeconds;
+  /** In all, of measuring samples. */
+  readonly metricsSeconds: number;
   readonly peakMemoryMiB: number;
   readonly warnings: readonly string[];
-  /** What was exported: format, and path relative to the run's folder. */
+  /** What was exported: format, and path relative to the run's folder; of what lies elsewhere its name. */
   readonly exports: readonly { readonly format: string; readonly path: string; readonly bytes: number | undefined }[];
 }
 
@@ -66,7 +70,7 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
   const stageSeconds = new Map<Stage, number>();
   const sums = { steps: 0, data: 0, compute: 0, update: 0 };
   let run: Extract<TimedEvent, { kind: 'run' }> | undefined;
-  let [step, peakMemoryMiB, began, maxTrainSteps] = [0, 0, 0, 0];
+  let [step, peakMemoryMiB, began, maxTrainSteps, metricsSeconds] = [0, 0, 0, 0, 0];
   let state: RunRecord['state'] = 'under way';
   let stage = { key: '', done: 0, time: 0 };
   const addSeconds = (name: Stage, seconds: number): void => {
@@ -126,6 +130,7 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
       }
       case 'metrics':
         metrics.set(event.step, event);
+        metricsSeconds += event.seconds;
         break;
       case 'checkpoint':
       case 'log':
@@ -154,16 +159,21 @@ export async function readRunRecord(runDir: string): Promise<RunRecord> {
     loss,
     learningRate,
     gradNorm,
-    validations: [...validations.values()],
+    ...validationSeries([...validations.values()]),
     metrics: [...metrics.values()].sort((a, b) => a.step - b.step),
     samples: [...samples.values()].sort((a, b) => a.index - b.index || a.step - b.step),
     pictures: pictures.list(),
     stageSeconds,
     stepSeconds: { data: sums.data / count, compute: sums.compute / count, update: sums.update / count },
+    metricsSeconds,
     peakMemoryMiB,
     warnings: [...warnings].map(withoutPlaces),
     exports: await Promise.all(
-      [...exports].map(async ([path, format]) => ({ format, path, bytes: await sizeOf(join(runDir, path)) })),
+      [...exports].map(async ([path, format]) => ({
+        format,
+        path: shortPath(path),
+        bytes: await sizeOf(resolve(runDir, path)),
+      })),
     ),
   };
 }
@@ -176,6 +186,21 @@ export function shortPath(text: string): string {
 /** A sentence whose paths are short, see {@link shortPath}. */
 function withoutPlaces(sentence: string): string {
   return sentence.replaceAll(/(?<=^|[\s"'(])(\/|[A-Za-z]:[\\/])[^\s:"'(),;]+/g, shortPath);
+}
+
+function validationSeries(validations: readonly ValidationRecord[]): Pick<RunRecord, 'validation' | 'validationBins'> {
+  const validation = createSeries();
+  const validationBins = new Map<string, Series>();
+  for (const { step, loss, bins } of validations.toSorted((a, b) => a.step - b.step)) {
+    validation.add(step, loss);
+    for (const { from, to, loss } of bins) {
+      const name = `sigma ${from.toFixed(2)} to ${to.toFixed(2)}`;
+      const series = validationBins.get(name) ?? createSeries();
+      validationBins.set(name, series);
+      series.add(step, loss);
+    }
+  }
+  return { validation, validationBins };
 }
 
 async function configOf(runDir: string): Promise<Config | undefined> {

@@ -4,8 +4,8 @@ import { type Html, html } from './html.ts';
 import { type InlinePicture, inlinePicture } from './inline-picture.ts';
 import type { RunRecord, SampleRecord } from './run-record.ts';
 
-/** Pictures in all of a page, at most: with 20 kB each it stays a file that can be sent. */
-const mostPictures = 600;
+/** Pictures in all of a page, and bytes in all of them, at most: so it stays a file that can be sent and opened. */
+const [mostPictures, mostBytes] = [600, 12_000_000];
 
 /** A prompt with its pictures in each run. */
 interface Prompt {
@@ -52,33 +52,60 @@ export function thinned<T>(list: readonly T[], count: number): readonly T[] {
   return list.filter((_, i) => kept.has(i));
 }
 
+/** What was measured of a sample, in words. */
+function scoresOf({ metrics }: RunRecord, { step, index }: SampleRecord): string {
+  const found = metrics.find((at) => at.step === step)?.samples.find((sample) => sample.index === index);
+  if (!found) return '';
+  const { role, clipI, clipT, clipIToStart } = found;
+  const kept = clipIToStart === undefined ? [] : [`as at step 0 ${clipIToStart.toFixed(2)}`];
+  return [...(role === 'subject' ? [`CLIP-I ${clipI.toFixed(2)}`] : kept), `CLIP-T ${clipT.toFixed(2)}`].join(' · ');
+}
+
 async function runFigure(
-  { runDir, label }: RunRecord,
+  record: RunRecord,
   samples: readonly SampleRecord[],
-  side: number,
+  { side, bytes }: { readonly side: number; readonly bytes: number },
   color: number | undefined,
 ): Promise<Html> {
-  const pictures: { readonly sample: SampleRecord; readonly picture: InlinePicture }[] = [];
+  const { runDir, label } = record;
+  const pictures: { readonly sample: SampleRecord; readonly scores: string; readonly picture: InlinePicture }[] = [];
   for (const sample of samples) {
-    const picture = await inlinePicture(join(runDir, sample.path), side);
-    if (picture) pictures.push({ sample, picture });
+    const picture = await inlinePicture(join(runDir, sample.path), side, bytes);
+    if (picture) pictures.push({ sample, scores: scoresOf(record, sample), picture });
   }
   const newest = pictures.at(-1);
   if (!newest) return html`<p class="quiet">${label}: its pictures are gone</p>`;
+  const hasScores = pictures.some(({ scores }) => scores !== '');
   return html`<figure>
     ${pictures.map(
-      ({ sample: { step, prompt }, picture: { url, width, height } }) =>
+      ({ sample: { step, prompt }, scores, picture: { url, width, height } }) =>
         html`<img
           src="${url}"
           width="${width}"
           height="${height}"
+          decoding="async"
           data-step="${step}"
           alt="“${prompt}” at step ${step} of ${label}"
+          ${scores !== '' && html`data-scores="${scores}"`}
           ${step !== newest.sample.step && html`hidden`}
         />`,
     )}
-    ${color !== undefined && html`<figcaption><span class="key c${color}">${label}</span> <span class="at">step ${newest.sample.step}</span></figcaption>`}
+    ${
+      (color !== undefined || hasScores) &&
+      html`<figcaption>
+        ${color !== undefined && html`<span class="key c${color}"><b>${label}</b></span> <span class="at">step ${newest.sample.step}</span>`}
+        ${hasScores && html`<span class="scores">${newest.scores}</span>`}
+      </figcaption>`
+    }
   </figure>`;
+}
+
+/** Whether a prompt asks for the class alone, as far as runs know. */
+function isClassPrompt(records: readonly RunRecord[], runs: readonly (readonly SampleRecord[])[]): boolean {
+  return records.some(({ metrics }, run) => {
+    const index = runs[run]?.[0]?.index;
+    return metrics.at(-1)?.samples.some((sample) => sample.index === index && sample.role === 'class') === true;
+  });
 }
 
 /** The pictures of every prompt, runs beside one another, with a slider over steps. */
@@ -87,7 +114,12 @@ export async function samplesSection(records: readonly RunRecord[]): Promise<Htm
   if (prompts.length === 0) return html``;
   const strips = prompts.reduce((sum, { runs }) => sum + runs.filter(({ length }) => length > 0).length, 0);
   const perStrip = Math.max(2, Math.floor(mostPictures / strips));
-  const side = prompts.reduce((sum, { runs }) => sum + runs.flat().length, 0) > mostPictures / 4 ? 320 : 512;
+  const count = prompts.reduce(
+    (sum, { runs }) => sum + runs.reduce((sum, samples) => sum + Math.min(perStrip, samples.length), 0),
+    0,
+  );
+  const size = { side: count > mostPictures / 4 ? 320 : 512, bytes: mostBytes / count };
+  const isThinned = prompts.some(({ runs }) => runs.some(({ length }) => length > perStrip));
   const cards: Html[] = [];
   for (const [i, { prompt, seed, runs }] of prompts.entries()) {
     const shown = runs.map((samples) => thinned(samples, perStrip));
@@ -96,15 +128,19 @@ export async function samplesSection(records: readonly RunRecord[]): Promise<Htm
     for (const [run, record] of records.entries()) {
       const samples = shown[run] ?? [];
       if (samples.length > 0)
-        figures.push(await runFigure(record, samples, side, records.length > 1 ? run % 8 : undefined));
+        figures.push(await runFigure(record, samples, size, records.length > 1 ? run % 8 : undefined));
     }
     const newest = steps.at(-1) ?? 0;
     cards.push(
-      html`<div class="prompt" role="group" aria-labelledby="prompt-${i}">
+      html`<div class="prompt card" role="group" aria-labelledby="prompt-${i}">
         <h3 id="prompt-${i}">${prompt === '' ? 'no prompt' : prompt}</h3>
         <div class="runs">${figures}</div>
+        <p class="quiet small">
+          seed ${seed}${isClassPrompt(records, shown) && html` <span class="tag">class: should stay as it was</span>`}
+        </p>
         <label
-          >Step<input
+          ><span class="hidden">Step</span
+          ><input
             type="range"
             min="0"
             max="${steps.length - 1}"
@@ -113,15 +149,18 @@ export async function samplesSection(records: readonly RunRecord[]): Promise<Htm
             data-steps="${JSON.stringify(steps)}"
           /><span class="value" aria-hidden="true">step ${newest}</span></label
         >
-        <p class="quiet">seed ${seed}</p>
       </div>`,
     );
   }
   return html`<section aria-labelledby="samples">
     <h2 id="samples">Samples</h2>
-    <p>
-      <label><input type="checkbox" id="together" checked /> Move all prompts together</label>
-    </p>
-    <div class="prompts${records.length > 1 && ' several'}">${cards}</div>
+    <div class="bar">
+      <p class="quiet">
+        The sliders go through the steps that pictures were made at.
+        ${isThinned && `Of each prompt ${perStrip} steps are here, evenly chosen, with the first and the last; the run’s folder has all.`}
+      </p>
+      ${prompts.length > 1 && html`<label><input type="checkbox" id="together" checked />Move all prompts together</label>`}
+    </div>
+    <div class="prompts${records.length > 1 && ' several'}" style="--runs:${records.length}">${cards}</div>
   </section>`;
 }

@@ -17,6 +17,12 @@ function withoutPlaces(value: unknown): unknown {
 function shown(value: unknown): string {
   if (typeof value === 'string' && value !== '') return shortPath(value);
   if (Array.isArray(value) && value.length > 0) return value.map(shown).join(', ');
+  if (value === null || (Array.isArray(value) && value.length === 0)) return 'none';
+  // Captioners: what they are says enough here.
+  if (isRecord(value) && typeof value['type'] === 'string') {
+    const { type, name, model, template } = value;
+    return [type, ...[name ?? model ?? template].filter((part) => typeof part === 'string').map(shortPath)].join(' ');
+  }
   // Prompts of samples: their texts say enough here, and the YAML below the rest.
   if (isRecord(value) && typeof value['prompt'] === 'string') return JSON.stringify(value['prompt']);
   return JSON.stringify(withoutPlaces(value));
@@ -34,18 +40,23 @@ export function settingsSection(records: readonly RunRecord[]): Html {
       return change ? shown(change.to) : column ? 'default' : '?';
     };
     const byDefault = columns.find((column) => column?.has(option))?.get(option)?.from;
-    return html`<tr>
-      <th scope="row"><code>${option}</code></th>
+    const differs = records.length > 1 && new Set(columns.map(value)).size > 1;
+    const isOnlySource = records.every(({ config }) => config?.dataset.sources.length === 1);
+    return html`<tr ${differs && html`class="differs"`}>
+      <th scope="row"><code>${isOnlySource ? option.replace('dataset.sources.0.', 'dataset.') : option}</code></th>
       ${columns.map((column) => html`<td>${value(column)}</td>`)}
       <td class="quiet">${byDefault === undefined ? '' : shown(byDefault)}</td>
     </tr>`;
   });
   return html`<section aria-labelledby="settings">
     <h2 id="settings">Settings</h2>
+    <p class="quiet">
+      What differs from the defaults${records.length > 1 && '; bold where the runs differ from one another'}.
+    </p>
     ${
       rows.length > 0
-        ? html`<div class="scroll" tabindex="0" role="region" aria-label="Settings that differ from the defaults">
-            <table>
+        ? html`<div class="scroll card" tabindex="0" role="region" aria-label="Settings that differ from the defaults">
+            <table class="settings">
               <thead>
                 <tr>
                   <th scope="col">option</th>

@@ -12,40 +12,98 @@ const stages: readonly (readonly [Stage, string])[] = [
   ['export', 'export'],
 ];
 
+/** What a run took, without the time between its sessions. */
+export function totalSeconds({ stageSeconds, metricsSeconds }: RunRecord): number {
+  return [...stageSeconds.values()].reduce((sum, seconds) => sum + seconds, metricsSeconds);
+}
+
+/** What a run's time went into, in the order in which it goes. */
+function partsOf({ stageSeconds, metricsSeconds }: RunRecord): ReadonlyMap<string, number> {
+  const parts = stages.flatMap(([stage, name]) => {
+    const seconds = stageSeconds.get(stage);
+    return seconds === undefined ? [] : [[name, seconds] as const];
+  });
+  return new Map([...parts, ...(metricsSeconds > 0 ? [['measuring samples', metricsSeconds] as const] : [])]);
+}
+
 /** What the runs took: stages, parts of a step, memory. */
 export function timingsSection(records: readonly RunRecord[]): Html {
-  const row = (name: string, value: (record: RunRecord) => string): Html =>
+  const parts = records.map(partsOf);
+  const names = [...new Set(parts.flatMap((of) => [...of.keys()]))];
+  const row = (name: string, values: readonly string[], isPart = false): Html =>
     html`<tr>
-      <th scope="row">${name}</th>
-      ${records.map((record) => html`<td class="number">${value(record)}</td>`)}
+      <th scope="row" ${isPart && html`class="part"`}>${name}</th>
+      ${values.map((value) => html`<td class="number">${value}</td>`)}
     </tr>`;
-  const step = ({ stepSeconds: { data, compute, update } }: RunRecord): number => data + compute + update;
-  const part = (name: 'data' | 'compute' | 'update') => (record: RunRecord) =>
-    `${formatDuration(record.stepSeconds[name])} (${Math.round((100 * record.stepSeconds[name]) / (step(record) || 1))}%)`;
+  const stepOf = ({ stepSeconds: { data, compute, update } }: RunRecord): number => data + compute + update;
+  const part = (name: 'data' | 'compute' | 'update'): readonly string[] =>
+    records.map((record) => {
+      const seconds = record.stepSeconds[name];
+      return `${formatDuration(seconds)} (${Math.round((100 * seconds) / (stepOf(record) || 1))}%)`;
+    });
+  const head =
+    records.length > 1 &&
+    html`<thead>
+      <tr>
+        <td></td>
+        ${records.map(({ label }) => html`<th scope="col" class="number">${label}</th>`)}
+      </tr>
+    </thead>`;
+  const bars = records.map((record, run) => {
+    const total = totalSeconds(record) || 1;
+    return html`<p class="quiet small">${records.length > 1 && `${record.label}, `}${formatDuration(total)} in all</p>
+      <div class="share" aria-hidden="true">
+        ${[...(parts[run] ?? [])].map(
+          ([name, seconds]) =>
+            html`<span
+              class="c${names.indexOf(name) % 8}"
+              style="flex:${Math.round((1000 * seconds) / total)}"
+            ></span>`,
+        )}
+      </div>`;
+  });
   return html`<section aria-labelledby="timings">
     <h2 id="timings">Timings</h2>
-    <div class="scroll" tabindex="0" role="region" aria-label="Table of timings">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">what</th>
-            ${records.map(({ label }) => html`<th scope="col" class="number">${label}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${stages
-            .filter(([stage]) => records.some(({ stageSeconds }) => stageSeconds.has(stage)))
-            .map(([stage, name]) =>
-              row(name, ({ stageSeconds }) => {
-                const seconds = stageSeconds.get(stage);
-                return seconds === undefined ? '-' : formatDuration(seconds);
-              }),
+    <div class="columns">
+      <div class="card">
+        ${bars}
+        <div class="scroll-plain" tabindex="0" role="region" aria-label="Table of what the time went into">
+          <table>
+            ${head}
+            <tbody>
+              ${names.map(
+                (name, i) =>
+                  html`<tr>
+                    <th scope="row">
+                      <span class="key c${i % 8}"><b>${name}</b></span>
+                    </th>
+                    ${parts.map((of) => {
+                      const seconds = of.get(name);
+                      return html`<td class="number">${seconds === undefined ? '-' : formatDuration(seconds)}</td>`;
+                    })}
+                  </tr>`,
+              )}
+            </tbody>
+          </table>
+        </div>
+      </div>
+      <div class="scroll card" tabindex="0" role="region" aria-label="Table of a step’s time and of memory">
+        <table>
+          ${head}
+          <tbody>
+            ${row(
+              'a step, on average',
+              records.map((record) => formatDuration(stepOf(record))),
             )}
-          ${row('a step', (record) => formatDuration(step(record)))} ${row('of it waiting for data', part('data'))}
-          ${row('of it forward and backward', part('compute'))} ${row('of it clipping and optimizer', part('update'))}
-          ${row('memory at most', ({ peakMemoryMiB }) => `${peakMemoryMiB} MiB`)}
-        </tbody>
-      </table>
+            ${row('waiting for data', part('data'), true)} ${row('forward and backward', part('compute'), true)}
+            ${row('clipping and optimizer', part('update'), true)}
+            ${row(
+              'memory at most',
+              records.map(({ peakMemoryMiB }) => `${peakMemoryMiB} MiB`),
+            )}
+          </tbody>
+        </table>
+      </div>
     </div>
   </section>`;
 }

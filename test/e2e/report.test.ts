@@ -64,11 +64,16 @@ describe.skipIf(executablePath === undefined)('the report in a browser', () => {
 
     // The pointer over the loss curve reads its values.
     await page
-      .locator('.plot svg')
+      .locator('.plot svg', { has: page.locator('.line.faint') })
       .first()
       .hover({ position: { x: 1, y: 20 } });
-    expect(await page.locator('.legend').first().innerText()).toMatch(/smoothed \d/);
-    expect(await page.locator('.reader .value').first().innerText()).toBe('1');
+    const loss = page.locator('[data-chart]', { has: page.locator('h3', { hasText: /^Loss$/ }) });
+    expect(await loss.locator('.legend').innerText()).toMatch(/smoothed \d/);
+    expect(await loss.locator('.value').innerText()).toBe('step 1');
+    // So does its slider, by key.
+    await loss.locator('input').press('ArrowRight');
+    expect(await loss.locator('.value').innerText()).toBe('step 2');
+    expect(await loss.locator('input').getAttribute('aria-valuetext')).toMatch(/^step 2: .*smoothed \d/);
 
     // Nothing sticks out, nothing is fetched, and everybody can use it.
     expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);

@@ -29,6 +29,22 @@ const step = (step: number, loss: number): TrainEvent => ({
   examples: [{ id: 'dog/1.png', sigma: 0.5, loss }],
   memoryMiB: 100 + step,
 });
+const metrics = (step: number, clipI: number): TrainEvent => {
+  const measured = { index: 0, prompt: 'a <b>dog</b>', seed: 7, clipI, clipT: 0.25 };
+  const cat = { index: 1, prompt: 'another', seed: 7, clipI: 0.1, clipT: 0.3, clipIToStart: 0.9 };
+  return {
+    kind: 'metrics',
+    step,
+    model: 'clip-pico',
+    samples: [
+      { ...measured, role: 'subject' },
+      { ...cat, role: 'class' },
+    ],
+    subject: { clipI, clipT: 0.25 },
+    class: { clipI: 0.1, clipT: 0.3, clipIToStart: 0.9 },
+    seconds: 1,
+  };
+};
 const sample = (step: number, index = 0): TrainEvent => ({
   kind: 'sample',
   step,
@@ -133,6 +149,7 @@ describe('writeReport', () => {
     await writeReport([a, b], out);
     const page = await readFile(out, 'utf8');
     expect(page.match(/data-steps="[^"]*"/g)).toEqual(['data-steps="[0,2,4]"', 'data-steps="[4]"']);
+    expect(page).toContain('--runs:2');
     expect(page).toContain('a: smoothed');
     expect(page).toContain('b: smoothed');
   });
@@ -145,6 +162,39 @@ describe('writeReport', () => {
     const page = await readFile(out, 'utf8');
     expect(page.match(/data-steps="[^"]*"/g)).toEqual(['data-steps="[0,2,4]"', 'data-steps="[0,2]"']);
   });
+
+  it('shows what was measured: at each picture, as curves, first and last in a table; runs beside one another', async () => {
+    const events = [sample(0), sample(0, 1), metrics(0, 0.125), sample(2), sample(2, 1), metrics(2, 0.75)];
+    const runDir = await writeRun('a', [...events, step(2, 1)]);
+    const out = join(folder, 'page.html');
+    await writeReport([runDir], out);
+    const page = (await readFile(out, 'utf8')).replaceAll(/\s+/g, ' ');
+    expect(page).toContain('data-scores="CLIP-I 0.75 · CLIP-T 0.25"');
+    expect(page).toContain('data-scores="as at step 0 0.90 · CLIP-T 0.30"');
+    expect(page).toContain('CLIP-I by step: a &lt;b&gt;dog&lt;/b&gt; from 0.125 to 0.75');
+    expect(page).toContain('As at step 0 by step: another from 0.9 to 0.9');
+    expect(page).toMatch(/0\.125 → <\/span\s*>0\.750/);
+    expect(page).toMatch(/<dt>CLIP-I<\/dt> <dd>0\.750<small>from 0\.125</);
+
+    const other = await writeRun('b', [sample(0), metrics(0, 0.5), step(1, 1)]);
+    await writeReport([runDir, other], out);
+    const compared = (await readFile(out, 'utf8')).replaceAll(/\s+/g, ' ');
+    expect(compared).toContain('CLIP-I by step: a from 0.125 to 0.75; b from 0.5 to 0.5');
+  });
+
+  it('keeps a long run of many pictures small, and says what it left out', async () => {
+    const steps = Array.from({ length: 5000 }, (_, i) => step(i + 1, i === 3210 ? 40 : 1 + (i % 10) / 100));
+    const samples = Array.from({ length: 700 }, (_, i) => sample(10 * i));
+    const runDir = await writeRun('long', [...steps, ...samples]);
+    const out = join(folder, 'page.html');
+    await writeReport([runDir], out);
+    const page = await readFile(out, 'utf8');
+    expect(page.length).toBeLessThan(2_000_000);
+    expect(page.match(/data-step="/g)).toHaveLength(600);
+    expect(page).toContain('Of each prompt 600 steps are here');
+    expect(page).toContain('a point is the mean of up to 8 steps');
+    expect(page).toMatch(/Beyond the plot, at most: loss 40 near step 32\d\d\./);
+  }, 60_000);
 
   it('tells captions and scores of the pictures, by their contents', async () => {
     const runDir = await writeRun('a', [step(1, 1)]);

@@ -3,13 +3,16 @@ import { dirname, join, resolve } from 'node:path';
 
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
 import { UserError } from '../errors.ts';
+import { repositoryName } from '../config/export-section.ts';
 import { exportAdapter, type ExportBase, type ExportResult } from '../export/export-adapter.ts';
 import { exportFileName } from '../export/file-names.ts';
 import { findExportSource } from '../export/find-source.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
+import { quoted } from '../io/json.ts';
 import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
 import { sanaModules } from '../models/sana-transformer-config.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
+import { pushRun } from '../run/push-run.ts';
 import type { ExportCommandOptions } from './commands/export.ts';
 import { createProgressLine } from './progress-line.ts';
 import { showDownload } from './show-download.ts';
@@ -18,8 +21,13 @@ const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
 /** Exports what the command line names, and prints where it went and how it was checked. */
 export async function runExport(source: string, options: ExportCommandOptions): Promise<void> {
+  const { format, push } = options;
+  if (push !== undefined) return await pushSource(source, push, options.private);
+  if (format === undefined) {
+    throw new UserError('Name what to write with --format, such as --format comfyui, or --push owner/name.');
+  }
   const { path, name, config } = await findExportSource(source);
-  const { format, layout, dtype, scale, rank, foldAlpha, title = name, author, license, trigger } = options;
+  const { layout, dtype, scale, rank, foldAlpha, title = name, author, license, trigger } = options;
   const output =
     options.output ??
     join(config ? join(source, 'adapter') : dirname(resolve(path)), exportFileName(format, name, layout));
@@ -59,6 +67,14 @@ export async function runExport(source: string, options: ExportCommandOptions): 
   } finally {
     await engine?.close();
   }
+}
+
+/** Sends what a run wrote to the hub, and prints where. */
+async function pushSource(source: string, id: string, isPrivate: boolean): Promise<void> {
+  if (!repositoryName.test(id)) throw new UserError(`--push is ${quoted(id)}; use a name such as owner/name.`);
+  const { config } = await findExportSource(source);
+  if (!config) throw new UserError(`${source} is no run's folder; --push sends the files of a run.`);
+  process.stdout.write(`${await pushRun(config, source, id, { isPrivate })}\n`);
 }
 
 async function openBase(

@@ -5,6 +5,9 @@ import { auto, count, optionDocs, positive } from './option.ts';
 /** Formats that an adapter can be written in. */
 export const exportFormats = ['diffusers', 'comfyui', 'kohya', 'lycoris', 'merged'] as const;
 
+/** owner/name of a repository on the Hugging Face hub. */
+export const repositoryName = /^[\w][\w.-]*\/[\w][\w.-]*$/;
+
 /** `export`: the files at the end of a run. */
 export const exportSection = z
   .strictObject({
@@ -70,5 +73,26 @@ export const exportSection = z
       about: "The licence of the adapter, for the model card and the metadata; the base model's applies as well.",
       mayChange: true,
     }),
+    push_to_hub: z
+      .string()
+      .regex(repositoryName)
+      .nullable()
+      .default(null)
+      .register(optionDocs, {
+        about:
+          'Pushes the files, the model card and its pictures to this repository of the Hugging Face hub, which is made if it is not there. The token comes from `HF_TOKEN`, or from `hf auth login`. A run that cannot push is done all the same, and says how to push later (`sana-train export RUN --push owner/name`).',
+        expects: 'a name such as owner/name',
+        mayChange: true,
+        otherNames: ['hub_model_id', 'push_to_hub_id', 'hub_repo_id'],
+      }),
+    hub_private: z
+      .boolean()
+      .default(false)
+      .register(optionDocs, {
+        about:
+          'Makes that repository private when it is made; otherwise it is as new repositories of the account are: public, for most.',
+        mayChange: true,
+        otherNames: ['hub_private_repo'],
+      }),
   })
   .register(optionDocs, { about: 'What is written at the end of a run, and by `sana-train export RUN`.' });

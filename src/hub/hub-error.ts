@@ -27,8 +27,8 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof TypeError && /fetch failed|terminated|network|socket/i.test(error.message);
 }
 
-/** Why a request got no answer: the system's word, such as ENOTFOUND, or what else is known. */
-function networkReason(error: unknown): string {
+/** Why a request got no answer, in brackets: the system's word, such as ENOTFOUND, or what else is known. */
+export function networkReason(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   if (typeof cause === 'string') return ` (${cause})`;
   if (!(cause instanceof Error)) return '';

@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { downloadFile, fileDownloadInfo, listFiles, modelInfo } from '@huggingface/hub';
 
 import { UserError } from '../errors.ts';
 import { type BlobSource, RangeIgnored } from './download-blob.ts';
 import type { HubAccess } from './hub-access.ts';
 import { HubStatus } from './hub-error.ts';
+import { hubFetch, type HubFetchOptions } from './hub-fetch.ts';
 
 /** A file of a repository, before it is here. */
 export interface RemoteFile {
@@ -24,13 +23,6 @@ export interface RemoteRepository {
   readonly open: (file: RemoteFile) => BlobSource;
 }
 
-/** Settings of {@link openRepository}. */
-export interface RepositoryOptions {
-  readonly signal?: AbortSignal;
-  /** Milliseconds to wait when the hub is busy. @default 1, 4 and 15 seconds */
-  readonly busyDelays?: readonly number[];
-}
-
 /**
  * Asks the hub which commit a revision is, and for its files.
  * @throws HubStatus when it refuses, TypeError when it cannot be reached: explainHubError makes sentences of them
@@ -39,21 +31,9 @@ export async function openRepository(
   id: string,
   revision: string,
   { hubUrl, token }: HubAccess,
-  { signal, busyDelays = [1000, 4000, 15_000] }: RepositoryOptions = {},
+  { signal, ...busy }: HubFetchOptions = {},
 ): Promise<RemoteRepository> {
-  // The library keeps no headers of a refusal, which say why; so refusals are made errors here.
-  const ask: typeof fetch = async (url, init) => {
-    for (let attempt = 0; ; attempt++) {
-      const response = await fetch(url, { ...init, ...(signal && { signal }) });
-      const missing = response.status === 404 && response.headers.get('X-Error-Code') === 'EntryNotFound';
-      if (response.ok || missing) return response;
-      const delay = busyDelays[attempt];
-      const isBusy = response.status === 429 || response.status >= 500;
-      await response.body?.cancel();
-      if (!isBusy || delay === undefined) throw new HubStatus(response);
-      await sleep(delay, undefined, { ...(signal && { signal }) });
-    }
-  };
+  const ask = hubFetch({ ...busy, ...(signal && { signal }) });
   const common = { hubUrl, fetch: ask, ...(token && { accessToken: token.value }) };
 
   const { sha: commit } = await modelInfo({ ...common, name: id, revision, additionalFields: ['sha'] });

@@ -11,7 +11,8 @@ import { cachedRepo, isCommit, linkBlob, readSnapshot, type Snapshot, writeRef }
 import { downloadBlob, type DownloadOptions } from './download-blob.ts';
 import { type Environment, type HubAccess, hubAccess } from './hub-access.ts';
 import { explainHubError, isUnreachable } from './hub-error.ts';
-import type { RemoteFile, RemoteRepository, RepositoryOptions } from './hub-repository.ts';
+import type { HubFetchOptions } from './hub-fetch.ts';
+import type { RemoteFile, RemoteRepository } from './hub-repository.ts';
 import { nearestModel } from './known-models.ts';
 import { pipelineFiles, shardsOf } from './pipeline-files.ts';
 
@@ -26,7 +27,7 @@ export interface ModelName {
 }
 
 /** Settings of {@link streamModel}. */
-export interface StreamModelOptions extends DownloadOptions, RepositoryOptions {
+export interface StreamModelOptions extends DownloadOptions, HubFetchOptions {
   /** @default process.env */
   readonly env?: Environment;
   /**

@@ -11,12 +11,14 @@ import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
 import { hubAccess } from '../hub/hub-access.ts';
+import { pushObstacle } from '../hub/push-files.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
 import { formatBytes } from '../io/format-bytes.ts';
 import { innerWidth } from '../models/sana-transformer-config.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { loadTokenizer } from '../text/tokenizer.ts';
 import { adapterModules } from './adapter-modules.ts';
+import { chooseEngine } from './choose-engine.ts';
 import { createEngine, engineSpeed } from './create-engine.ts';
 import { estimateRun, type RunEstimate, transformerSize } from './estimate.ts';
 import { instruction } from './instruction.ts';
@@ -106,6 +108,8 @@ export async function checkRun(config: Config, options: CheckRunOptions = {}): P
       ...(onScan && { onProgress: onScan }),
     });
   });
+  const obstacle = config.export.push_to_hub === null ? undefined : await pushObstacle();
+  if (obstacle !== undefined) warnings.push(obstacle);
   const { captioners } = config.caption;
   if (captioners.length > 0) {
     warnings.push(
@@ -236,9 +240,10 @@ async function classFolders({
 
 /** The speed of the engine that the config names. */
 async function speedOf({ model }: Config): Promise<number> {
-  const engine = createEngine(model);
+  const { name } = await chooseEngine(model.engine);
+  const engine = createEngine({ engine: name, threads: model.threads });
   try {
-    return await engineSpeed(engine, model);
+    return await engineSpeed(engine, name);
   } finally {
     await engine.close();
   }

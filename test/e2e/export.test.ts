@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Behaviour, startFakeHub } from '../unit/hub/fake-hub.ts';
 import { runCommand } from './run-command.ts';
 import { tinyRun, train } from './training.ts';
 
@@ -52,7 +53,7 @@ describe('sana-train export', () => {
     const { stderr, exitCode } = await runCommand(['export', adapter, '--format', 'merged']);
     expect(stderr).toContain('name the model with --model');
     expect(exitCode).toBe(1);
-    expect((await runCommand(['export', adapter])).stderr).toContain("required option '-f, --format <name>'");
+    expect((await runCommand(['export', adapter])).stderr).toContain('Name what to write with --format');
   });
 });
 
@@ -67,6 +68,7 @@ describe('sana-train CONFIG', () => {
       'pytorch_lora_weights.safetensors',
       'run-comfyui.safetensors',
       'run-kohya.safetensors',
+      'samples',
     ]);
     expect((await runCommand(['inspect', join(adapter, 'run-kohya.safetensors')])).stdout).toContain(
       'modelspec.thumbnail',
@@ -74,11 +76,41 @@ describe('sana-train CONFIG', () => {
 
     const from = ['--set', `lora.init_from=${join(adapter, 'run-comfyui.safetensors')}`];
     const second = ['--set', `run_dir=${join(folder, 'second')}`, '--set', 'export.formats=[kohya]'];
-    const { stdout, exitCode } = await train(config, { args: [...from, ...second] });
+    const push = ['--set', 'export.push_to_hub=me/dog', '--set', 'export.hub_private=true'];
+    process.env['HF_TOKEN'] = 'hf_writes';
+    process.env['HF_ENDPOINT'] = 'http://127.0.0.1:9';
+    const { stdout, exitCode } = await train(config, { args: [...from, ...second, ...push] });
     expect(stdout).toContain('12 layers of rank 2, with magnitudes');
+    const run = join(folder, 'second');
+    expect(stdout).toMatch(/warning: The adapter is done, and was not pushed to me\/dog\. http.* cannot be reached/);
+    expect(stdout).toContain(`Then: sana-train export ${run} --push me/dog --private\n`);
     expect(exitCode).toBe(0);
-    expect(await readdir(join(folder, 'second', 'adapter'))).toEqual(['README.md', 'second-kohya.safetensors']);
-  });
+    expect(await readdir(join(folder, 'second', 'adapter'))).toEqual([
+      'README.md',
+      'samples',
+      'second-kohya.safetensors',
+    ]);
+
+    const behaviour: Behaviour = { files: new Map(), commit: 'c'.repeat(40), token: 'hf_writes' };
+    const hub = await startFakeHub('me/dog', behaviour);
+    try {
+      process.env['HF_ENDPOINT'] = hub.url;
+      await writeFile(join(run, 'adapter', 'notes.txt'), 'not of the run');
+      expect(await runCommand(['export', run, '--push', 'me/dog'])).toEqual({
+        stdout: `${hub.url}/me/dog\n`,
+        stderr: '',
+        exitCode: 0,
+      });
+      const { files } = behaviour.pushed ?? { files: new Map<string, Buffer>() };
+      expect([...files.keys()].sort()).toEqual(['README.md', 'samples/1.png', 'second-kohya.safetensors']);
+      for (const [name, bytes] of files) expect(bytes).toEqual(await readFile(join(run, 'adapter', name)));
+      expect(files.get('README.md')?.toString()).toContain('![a photo of sks dog](samples/1.png)');
+    } finally {
+      await hub.close();
+      delete process.env['HF_TOKEN'];
+      delete process.env['HF_ENDPOINT'];
+    }
+  }, 120_000);
 });
 
 describe('sana-train merge', () => {

@@ -4,7 +4,10 @@ import { numberParser } from '../sample-arguments.ts';
 
 /** The command's options as they are parsed. */
 export interface ExportCommandOptions {
-  readonly format: 'diffusers' | 'comfyui' | 'kohya' | 'lycoris' | 'merged';
+  /** Absent with `push`. */
+  readonly format?: 'diffusers' | 'comfyui' | 'kohya' | 'lycoris' | 'merged';
+  readonly push?: string;
+  readonly private: boolean;
   readonly output?: string;
   readonly dtype?: 'fp32' | 'bf16' | 'fp16';
   readonly scale: number;
@@ -24,10 +27,21 @@ export function define(command: Command): void {
   command
     .argument('<source>', "a run's folder, or an adapter of any format (a file, or a folder of diffusers or peft)")
     .addOption(
-      new Option('-f, --format <name>', 'what to write')
-        .choices(['diffusers', 'comfyui', 'kohya', 'lycoris', 'merged'])
-        .makeOptionMandatory(),
+      new Option('-f, --format <name>', 'what to write').choices([
+        'diffusers',
+        'comfyui',
+        'kohya',
+        'lycoris',
+        'merged',
+      ]),
     )
+    .addOption(
+      new Option(
+        '--push <owner/name>',
+        "in place of --format: sends the run's files to the Hugging Face hub",
+      ).conflicts(['format', 'output']),
+    )
+    .option('--private', 'makes that repository private, if it is not there yet', false)
     .option('-o, --output <path>', 'the file (or folder, for a merged model) to write')
     .addOption(
       new Option('--dtype <name>', "precision (default: fp32; of a merged model, its own files')").choices([
@@ -64,7 +78,8 @@ Examples:
   $ sana-train export runs/dog --format comfyui
   $ sana-train export dog.safetensors --format kohya --dtype fp16 --trigger "sks dog"
   $ sana-train export runs/dog --format merged --output dog-sana --dtype bf16
-  $ sana-train export runs/dog --format merged --layout native --output dog-sana.safetensors`,
+  $ sana-train export runs/dog --format merged --layout native --output dog-sana.safetensors
+  $ HF_TOKEN=hf_... sana-train export runs/dog --push me/dog-sana --private`,
     )
     .action(async (source: string, options: ExportCommandOptions) => {
       const { runExport } = await import('../run-export.ts');

@@ -16,6 +16,12 @@ export interface Behaviour {
   ignoresRange?: boolean;
   /** Sends these bytes for a path in place of its own, so often. */
   damaged?: { readonly path: string; times: number };
+  /** What a push left, as git would have it: the files of the last commit, and the repository's visibility. */
+  pushed?: { readonly files: Map<string, Buffer>; readonly visibility: string | undefined; title: string };
+  /** Large files that were uploaded, by their SHA-256. */
+  stored?: Map<string, Buffer>;
+  /** Refuses to write, with this reason. */
+  readOnly?: string;
   /** Answers with this status, so often. */
   busy?: { readonly status: number; times: number };
 }
@@ -72,6 +78,10 @@ function answer(id: string, behaviour: Behaviour, request: IncomingMessage, resp
   const given = request.headers.authorization?.replace('Bearer ', '');
   if (given !== undefined && given !== token) return refuse(401, '', 'Invalid credentials in Authorization header');
 
+  if (request.method !== 'GET') {
+    void receive(id, behaviour, request, response, given);
+    return;
+  }
   const api = `/api/models/${id}`;
   if (pathname.startsWith(`${api}/revision/`)) {
     const revision = decodeURIComponent(pathname.slice(`${api}/revision/`.length));
@@ -124,4 +134,59 @@ function sendFile(
     return;
   }
   response.end(bytes);
+}
+
+const jsonHeaders = { 'Content-Type': 'application/json' };
+
+/** Takes what is pushed: makes the repository, keeps large files by their digest, and makes a commit of all. */
+async function receive(
+  id: string,
+  behaviour: Behaviour,
+  request: IncomingMessage,
+  response: ServerResponse,
+  token: string | undefined,
+): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(Buffer.from(chunk as Uint8Array));
+  const body = Buffer.concat(chunks);
+  const { pathname } = new URL(request.url ?? '', 'http://hub');
+  const json = (value: unknown): void => void response.writeHead(200, jsonHeaders).end(JSON.stringify(value));
+  const stored = (behaviour.stored ??= new Map<string, Buffer>());
+  if (request.method === 'PUT') {
+    stored.set(pathname.slice('/lfs/'.length), body);
+    response.writeHead(200).end();
+    return;
+  }
+  if (token === undefined || behaviour.readOnly !== undefined) {
+    response.writeHead(token === undefined ? 401 : 403, { 'X-Error-Message': behaviour.readOnly ?? 'no token' }).end();
+    return;
+  }
+  if (pathname === '/api/repos/create') {
+    const { name, organization, visibility } = JSON.parse(body.toString()) as Record<string, string | undefined>;
+    if (`${organization}/${name}` !== id) response.writeHead(404).end();
+    else if (behaviour.pushed) response.writeHead(409, { 'X-Error-Message': 'You already created this model' }).end();
+    else {
+      behaviour.pushed = { files: new Map(), visibility, title: '' };
+      json({ url: `http://hub/${id}`, id });
+    }
+  } else if (pathname === `/api/models/${id}/preupload/main`) {
+    const { files } = JSON.parse(body.toString()) as { files: readonly { readonly path: string }[] };
+    json({ files: files.map(({ path }) => ({ path, uploadMode: isLarge(path) ? 'lfs' : 'regular' })) });
+  } else if (pathname === `/${id}.git/info/lfs/objects/batch`) {
+    const { objects } = JSON.parse(body.toString()) as { objects: readonly { readonly oid: string; size: number }[] };
+    const href = (oid: string): string => `http://${request.headers.host}/lfs/${oid}`;
+    json({
+      transfer: 'basic',
+      objects: objects.map(({ oid, size }) => ({ oid, size, actions: { upload: { href: href(oid) } } })),
+    });
+  } else if (pathname === `/api/models/${id}/commit/main` && behaviour.pushed) {
+    for (const line of body.toString().split('\n')) {
+      const { key, value } = JSON.parse(line) as { key: string; value: Record<string, string> };
+      const { path = '', content = '', oid = '', summary = '' } = value;
+      if (key === 'header') behaviour.pushed.title = summary;
+      if (key === 'file') behaviour.pushed.files.set(path, Buffer.from(content, 'base64'));
+      if (key === 'lfsFile') behaviour.pushed.files.set(path, stored.get(oid) ?? Buffer.alloc(0));
+    }
+    json({ commitOid: behaviour.commit, commitUrl: `http://hub/${id}/commit/${behaviour.commit}`, hookOutput: '' });
+  } else response.writeHead(404).end();
 }

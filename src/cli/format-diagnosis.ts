@@ -1,8 +1,9 @@
 import { formatBytes } from '../io/format-bytes.ts';
-import type { EngineName, Probe } from './probe-engine.ts';
+import type { EngineName, Probe } from '../run/probe-engine.ts';
 
 /** An engine and what came of trying it. */
-export interface Finding extends EngineName {
+export interface Finding {
+  readonly engine: EngineName;
   readonly probe: Probe;
 }
 
@@ -34,59 +35,32 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
     ]),
     ['hub', hub],
   ];
-  const found = engines.map((one) => [
-    one.engine === 'tfjs' ? one.name : `${one.engine} ${one.name}`,
-    describeProbe(one),
-  ]);
+  const found = engines.map(({ engine, probe }) => [engine, describeProbe(probe)]);
   const width = Math.max(...[...rows, ...found].map(([name = '']) => name.length));
   const table = (lines: readonly (readonly string[])[]): readonly string[] =>
     lines.map(([name = '', text = '']) => `  ${name.padEnd(width)}  ${text}`);
   return `${['this machine', ...table(rows), '', 'engines', ...table(found), '', advice(engines)].join('\n')}\n`;
 }
 
-function describeProbe({ engine, name, probe }: Finding): string {
+function describeProbe(probe: Probe): string {
   switch (probe.kind) {
     case 'works':
       return `works, ${Number(probe.gigaflops.toPrecision(2))} GFLOP/s in float32`;
     case 'wrong':
       return `gives wrong results (a product of matrices is ${probe.error === null ? 'not a number' : `off by ${probe.error.toPrecision(2)}`}): do not use it`;
-    case 'fails': {
-      if (engine === 'tfjs') {
-        return /is not installed/.test(probe.reason) ? `not installed; npm install ${name} adds it` : probe.reason;
-      }
-      if (name === 'cuda' && /shared library/i.test(probe.reason)) {
-        return `not installed; on Linux with an NVIDIA GPU, CUDA and cuDNN 9, this adds it: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12`;
-      }
-      const remedy = remedies[name];
-      return `does not work: ${plainReason(probe.reason)}${remedy === undefined ? '' : ` (${remedy})`}`;
-    }
+    case 'fails':
+      return probe.reason;
   }
 }
 
-/** An error of onnxruntime without the place in its sources. */
-function plainReason(reason: string): string {
-  const [line = ''] = reason
-    .replace(/^onnxruntime: /, '')
-    .trim()
-    .split('\n');
-  return line.replace(/^\/\S+:\d+ .* was false\. /, '').slice(0, 200);
-}
-
-const remedies: Readonly<Record<string, string>> = {
-  cpu: 'install again; on Windows, the Visual C++ redistributable may be missing',
-  webgpu: 'it takes a GPU with its driver, and on Linux the Vulkan loader, libvulkan1',
-  dml: 'it takes a GPU with DirectX 12 and its driver',
-};
-
 /** What to write into a config. */
 function advice(engines: readonly Finding[]): string {
-  const working = engines.flatMap(({ engine, name, probe }) =>
-    probe.kind === 'works' ? [{ engine, name, gigaflops: probe.gigaflops }] : [],
+  const working = engines.flatMap(({ engine, probe }) =>
+    probe.kind === 'works' ? [{ engine, gigaflops: probe.gigaflops }] : [],
   );
   if (working.length === 0) return 'No engine works here, so nothing can be trained.';
-  const best = working.reduce((a, b) => (b.gigaflops > a.gigaflops ? b : a));
-  const setting = best.engine === 'tfjs' ? 'model.engine: tfjs' : `model.provider: ${best.name}`;
-  return best.engine === 'onnxruntime' && best.name === 'cpu'
-    ? `The processor is the fastest here: ${setting}, which is the default.`
-    : `The fastest here is ${best.engine} ${best.name}: ${setting}.`;
+  const { engine } = working.reduce((a, b) => (b.gigaflops > a.gigaflops ? b : a));
+  return engine === 'cpu'
+    ? 'The processor is the fastest here: model.engine: cpu, which is the default.'
+    : `The fastest here is ${engine}: model.engine: ${engine}.`;
 }

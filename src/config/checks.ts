@@ -172,15 +172,15 @@ function* checkTrain(config: Config, isGiven: IsGiven): Generator<Finding> {
       message: 'train has max_train_steps and num_train_epochs; keep one of them.',
     };
   }
-  const { engine, provider } = config.model;
-  if (train.precision === 'int8' && (engine !== 'onnxruntime' || provider !== 'cpu')) {
+  const { engine } = config.model;
+  if (train.precision === 'int8' && engine !== 'cpu' && engine !== 'auto') {
     yield {
       level: 'error',
       paths: [
         ['train', 'precision'],
-        ['model', engine === 'onnxruntime' ? 'provider' : 'engine'],
+        ['model', 'engine'],
       ],
-      message: `train.precision is int8, which only onnxruntime on the CPU has, and not ${engine === 'onnxruntime' ? provider : engine}; use fp32.`,
+      message: `train.precision is int8, which only the engine cpu has, and model.engine is ${engine}; use fp32.`,
     };
   }
   const usual = usualLearningRate[optimizer.name];

@@ -5,7 +5,8 @@ import type { Config } from './schema.ts';
 export function* idleOptions(config: Config, isGiven: IsGiven): Generator<Finding> {
   const { caption, dataset, lora, model, sample, train } = config;
   const rules: readonly (readonly [section: string, options: readonly string[], isIdle: boolean, reason: string])[] = [
-    ['model', ['provider'], model.engine !== 'onnxruntime', 'without engine: onnxruntime'],
+    ['model', ['engine_failure'], model.engine === 'cpu', 'with engine: cpu'],
+    ['model', ['threads'], model.engine === 'tfjs', 'with engine: tfjs'],
     ['dataset', ['unmasked_weight'], dataset.sources.every(({ mask }) => mask === null), 'without a mask'],
     ['dataset', ['keep_tags'], dataset.sources.every(({ shuffle_tags }) => !shuffle_tags), 'without shuffle_tags'],
     ['caption', ['min_score', 'write_txt', 'nvlabs_files'], caption.captioners.length === 0, 'without captioners'],

@@ -57,20 +57,20 @@ export const modelSection = z
         source: "NVlabs' configs (`model_max_length`) and diffusers",
         otherNames: ['max_token_length', 'tokenizer_max_length'],
       }),
-    engine: z.enum(['onnxruntime', 'tfjs']).default('onnxruntime').register(optionDocs, {
-      about:
-        'What computes: `onnxruntime` comes with this package; `tfjs` uses a TensorFlow.js backend that you install yourself, such as @tensorflow/tfjs-node-gpu.',
-      mayChange: true,
-    }),
-    provider: z
-      .enum(['cpu', 'cuda', 'webgpu', 'dml', 'coreml'])
+    engine: z
+      .enum(['auto', 'cpu', 'webgpu', 'cuda', 'dml', 'coreml', 'tfjs'])
       .default('cpu')
       .register(optionDocs, {
         about:
-          "onnxruntime's execution provider: `cpu` everywhere, `cuda` for NVIDIA on Linux, `dml` (DirectML) on Windows, `coreml` on a Mac, `webgpu` for any GPU. `sana-train doctor` measures what this machine has.",
+          'What computes: `cpu` everywhere; `webgpu` on any GPU, `cuda` on NVIDIA under Linux, `dml` (DirectML) under Windows, `coreml` on a Mac, all through onnxruntime; `tfjs` through a TensorFlow.js that you install yourself; `auto` tries cuda, dml, webgpu and cpu and takes the fastest. `sana-train doctor` says what this machine has.',
         mayChange: true,
-        otherNames: ['device', 'gpu'],
+        otherNames: ['provider', 'device', 'gpu', 'accelerator'],
       }),
+    engine_failure: z.enum(['stop', 'cpu']).default('stop').register(optionDocs, {
+      about:
+        'What to do when the device of another engine than `cpu` runs out of memory or is lost while training: the run is saved, and `stop` ends it, `cpu` goes on with it on the CPU.',
+      mayChange: true,
+    }),
     threads: z
       .union([auto, count])
       .default('auto')

@@ -1,9 +1,11 @@
 import type { ModelConfig } from '../config/schema.ts';
+import { EngineError } from '../engine/engine-error.ts';
 import type { Engine } from '../engine/engine.ts';
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
 import { createTfjsEngine } from '../engine/tfjs.ts';
 import { UserError } from '../errors.ts';
 import { measureSpeed } from './measure-speed.ts';
+import type { EngineName } from './probe-engine.ts';
 
 /** What brings TensorFlow.js with a backend, the fastest first. */
 const tfjsPackages: readonly (readonly string[])[] = [
@@ -22,40 +24,43 @@ function isInstalled(name: string): boolean {
 }
 
 /**
- * The engine that a config names.
- * @throws UserError when no backend of TensorFlow.js is installed for `tfjs`
+ * The engine of a name.
+ * @throws EngineError when no backend of TensorFlow.js is installed for `tfjs`
  */
 export function createEngine({
   engine,
-  provider,
   threads,
-}: Pick<ModelConfig, 'engine' | 'provider' | 'threads'>): Engine {
-  if (engine === 'onnxruntime') return createOnnxruntimeEngine({ provider, ...(threads !== 'auto' && { threads }) });
+}: {
+  readonly engine: EngineName;
+  readonly threads: ModelConfig['threads'];
+}): Engine {
+  if (engine !== 'tfjs') {
+    return createOnnxruntimeEngine({ provider: engine, ...(threads !== 'auto' && { threads }) });
+  }
   const packages = tfjsPackages.find((names) => names.every(isInstalled));
   if (!packages) {
-    throw new UserError(
-      'model.engine is tfjs, and no backend of TensorFlow.js is installed; run npm install @tensorflow/tfjs-node (or -gpu), or use onnxruntime, which needs no other package.',
+    throw new EngineError(
+      'absent',
+      'The engine tfjs takes a backend of TensorFlow.js and none is installed; run npm install @tensorflow/tfjs-node (or -gpu), or use model.engine: cpu, which needs no other package.',
     );
   }
   return createTfjsEngine({ packages });
 }
 
 /**
- * How fast the engine of a config is, in gigaflops: a look at whether it works at all, in a tenth of a second.
+ * How fast the engine is, in gigaflops: a look at whether it works at all, in a tenth of a second.
  * @throws UserError when it does not
  */
-export async function engineSpeed(
-  engine: Engine,
-  { engine: name, provider }: Pick<ModelConfig, 'engine' | 'provider'>,
-): Promise<number> {
+export async function engineSpeed(engine: Engine, name: EngineName): Promise<number> {
   try {
     return (await measureSpeed(engine, 3)).gigaflops;
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(
-      name === 'tfjs'
-        ? `model.engine is tfjs, which does not work on this machine (${reason}); use onnxruntime, or look what sana-train doctor finds.`
-        : `model.provider is ${provider}, which does not work on this machine (${reason}); use cpu, or look what sana-train doctor finds.`,
+    throw new EngineError(
+      'absent',
+      `model.engine is ${name}, which does not work on this machine (${reason}); use cpu, or look what sana-train doctor finds.`,
+      { cause: error },
     );
   }
 }

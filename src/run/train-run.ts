@@ -9,6 +9,7 @@ import { optimizerOptions, scheduleOptions, timestepOptions } from '../config/op
 import { captionStage } from '../caption/caption-stage.ts';
 import { formatConfig } from '../config/resolved-config.ts';
 import type { Config } from '../config/schema.ts';
+import { EngineError } from '../engine/engine-error.ts';
 import type { Engine } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
@@ -26,6 +27,7 @@ import { createRandom } from '../random.ts';
 import { adapterModules, startingAdapter } from './adapter-modules.ts';
 import { inPrecision } from './base-precision.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { chooseEngine } from './choose-engine.ts';
 import { createEngine, engineSpeed } from './create-engine.ts';
 import { estimateRun } from './estimate.ts';
 import { checkWritable, preflight } from './preflight.ts';
@@ -59,6 +61,8 @@ export interface TrainRunOptions {
   readonly signal?: AbortSignal;
   /** Asked between steps, as trainLora asks. */
   readonly control?: TrainHooks['control'];
+  /** Opens the engine of a name. @default createEngine */
+  readonly openEngine?: typeof createEngine;
 }
 
 /**
@@ -70,10 +74,27 @@ export interface TrainRunOptions {
 export async function* trainRun(options: TrainRunOptions): AsyncGenerator<TrainEvent> {
   // What the cache has to say comes between events.
   const notices: string[] = [];
-  for await (const event of runStages(options, notices)) {
-    for (const message of notices.splice(0)) yield { kind: 'warning', message };
-    yield event;
+  let { config, resume } = options;
+  for (;;) {
+    try {
+      for await (const event of runStages({ ...options, config, resume }, notices)) {
+        for (const message of notices.splice(0)) yield { kind: 'warning', message };
+        if (event.kind === 'checkpoint') resume = event.path;
+        yield event;
+      }
+      return;
+    } catch (error) {
+      if (!mayGoOnOnCpu(error, config)) throw error;
+      yield { kind: 'warning', message: `${error.message} As model.engine_failure says, the run goes on on the CPU.` };
+      config = { ...config, model: { ...config.model, engine: 'cpu' } };
+    }
   }
+}
+
+/** Whether a device that failed, and not the run, is the matter, and the user said what to do then. */
+function mayGoOnOnCpu(error: unknown, { model }: Config): error is EngineError {
+  if (!(error instanceof EngineError) || model.engine_failure !== 'cpu' || model.engine === 'cpu') return false;
+  return error.trouble === 'memory' || error.trouble === 'lost';
 }
 
 async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGenerator<TrainEvent> {
@@ -84,8 +105,11 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
   const lock = await lockRun(runDir);
   let opened: Engine | undefined;
   try {
-    const engine = (opened = createEngine(config.model));
-    const gigaflops = await engineSpeed(engine, config.model);
+    const chosen = await chooseEngine(config.train.precision === 'int8' ? 'cpu' : config.model.engine);
+    if (chosen.reason !== undefined) yield { kind: 'log', message: chosen.reason };
+    const { openEngine = createEngine } = options;
+    const engine = (opened = openEngine({ engine: chosen.name, threads: config.model.threads }));
+    const gigaflops = await engineSpeed(engine, chosen.name);
     const resumeFrom = await checkpointToResume(config, options.resume);
     await writeText(join(runDir, 'config.yaml'), formatConfig(config));
     const resolved = yield* streamModel(config.model, signal ? { signal } : {});
@@ -242,7 +266,17 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
       if (metrics) yield* metrics.measure(step);
     };
 
-    const outcome = yield* trainLora({
+    let saved = state.step;
+    const save = async function* (step: number): AsyncGenerator<TrainEvent> {
+      const path = await saveCheckpoint(
+        runDir,
+        { modules, rslora: config.lora.rslora, state, settings },
+        train.checkpoints_total_limit,
+      );
+      saved = step;
+      yield { kind: 'checkpoint', step, path };
+    };
+    const training = trainLora({
       trainingStep,
       state,
       optimizer,
@@ -262,8 +296,7 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
             run: (step) => untilStopped(measuredSamples(step), signal),
           },
         }),
-        prompts: (step, texts) =>
-          untilStopped(sampleTyped(sampler, texts, step, modules, shown(), signal), signal),
+        prompts: (step, texts) => untilStopped(sampleTyped(sampler, texts, step, modules, shown(), signal), signal),
         ...(plan.validation.length > 0 && {
           validate: {
             every: train.validation_steps,
@@ -285,18 +318,19 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
         }),
         checkpoint: {
           every: train.checkpointing_steps,
-          async *run(step) {
-            const path = await saveCheckpoint(
-              runDir,
-              { modules, rslora: config.lora.rslora, state, settings },
-              train.checkpoints_total_limit,
-            );
-            yield { kind: 'checkpoint', step, path };
-          },
+          run: save,
         },
         ...(options.control && { control: options.control }),
       },
     });
+    let outcome: 'done' | 'stopped';
+    try {
+      outcome = yield* training;
+    } catch (error) {
+      // The weights are not the device's: they are whole, as the last step left them.
+      if (error instanceof EngineError && state.step > saved) yield* save(state.step);
+      throw error;
+    }
     await trainingStep.dispose();
 
     if (outcome === 'stopped') {

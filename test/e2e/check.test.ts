@@ -33,14 +33,18 @@ describe('sana-train check', () => {
 });
 
 describe('sana-train doctor', () => {
-  it('finds that onnxruntime works on the processor', async () => {
+  it('finds that the processor works, and says of each other engine why not', async () => {
     const { stdout, exitCode } = await runCommand(['doctor', '--json']);
     const { engines } = JSON.parse(stdout) as { readonly engines: readonly unknown[] };
     expect(engines).toContainEqual({
-      engine: 'onnxruntime',
-      name: 'cpu',
+      engine: 'cpu',
       probe: { kind: 'works', gigaflops: expect.any(Number), seconds: expect.any(Number) },
     });
+    expect(engines).toContainEqual({
+      engine: process.platform === 'win32' ? 'coreml' : 'dml',
+      probe: { kind: 'fails', reason: expect.stringMatching(/^onnxruntime has the engine .*; use model\.engine: /) },
+    });
+    expect(engines).toHaveLength(6);
     expect(exitCode).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 
 import type { DoctorOptions } from '../run-doctor.ts';
 
@@ -6,7 +6,6 @@ import type { DoctorOptions } from '../run-doctor.ts';
 export function define(command: Command): void {
   command
     .option('--json', 'print JSON for programs')
-    .addOption(new Option('--probe <engine>').hideHelp())
     .addHelpText(
       'after',
       `

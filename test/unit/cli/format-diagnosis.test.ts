@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Diagnosis, type Finding, formatDiagnosis } from '../../../src/cli/format-diagnosis.ts';
 
 const cpu: Finding = {
-  engine: 'onnxruntime',
-  name: 'cpu',
+  engine: 'cpu',
   probe: { kind: 'works', gigaflops: 187.3, seconds: 1 },
 };
 
@@ -29,40 +28,23 @@ describe('formatDiagnosis', () => {
       diagnosis([
         cpu,
         {
-          engine: 'onnxruntime',
-          name: 'webgpu',
-          probe: {
-            kind: 'fails',
-            reason:
-              'onnxruntime: /src/webgpu_context.cc:136 f()::<lambda()> status == Success was false. Failed to get a WebGPU adapter: No supported adapters\n',
-          },
-        },
-        {
-          engine: 'onnxruntime',
-          name: 'cuda',
-          probe: { kind: 'fails', reason: 'onnxruntime: Failed to load shared library' },
-        },
-        {
-          engine: 'tfjs',
-          name: '@tensorflow/tfjs-node',
-          probe: { kind: 'fails', reason: 'The package @tensorflow/tfjs-node is not installed; run npm install.' },
+          engine: 'webgpu',
+          probe: { kind: 'fails', reason: 'The engine webgpu finds no GPU; use model.engine: cpu.' },
         },
       ]),
     );
     expect(text).toBe(`this machine
-  sana-train             0.1.0, Node v20.19.0, linux 6.1 x64
-  processor              2 cores (A processor)
-  memory                 16.0 GB, 8.0 GB free
-  cache                  /cache, 100 GB free
-  hub                    can be reached; no token
+  sana-train  0.1.0, Node v20.19.0, linux 6.1 x64
+  processor   2 cores (A processor)
+  memory      16.0 GB, 8.0 GB free
+  cache       /cache, 100 GB free
+  hub         can be reached; no token
 
 engines
-  onnxruntime cpu        works, 190 GFLOP/s in float32
-  onnxruntime webgpu     does not work: Failed to get a WebGPU adapter: No supported adapters (it takes a GPU with its driver, and on Linux the Vulkan loader, libvulkan1)
-  onnxruntime cuda       not installed; on Linux with an NVIDIA GPU, CUDA and cuDNN 9, this adds it: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12
-  @tensorflow/tfjs-node  not installed; npm install @tensorflow/tfjs-node adds it
+  cpu         works, 190 GFLOP/s in float32
+  webgpu      The engine webgpu finds no GPU; use model.engine: cpu.
 
-The processor is the fastest here: model.provider: cpu, which is the default.
+The processor is the fastest here: model.engine: cpu, which is the default.
 `);
   });
 
@@ -70,13 +52,13 @@ The processor is the fastest here: model.provider: cpu, which is the default.
     const text = formatDiagnosis(
       diagnosis([
         cpu,
-        { engine: 'onnxruntime', name: 'cuda', probe: { kind: 'works', gigaflops: 15_234, seconds: 1 } },
-        { engine: 'onnxruntime', name: 'webgpu', probe: { kind: 'wrong', error: 0.0234 } },
+        { engine: 'cuda', probe: { kind: 'works', gigaflops: 15_234, seconds: 1 } },
+        { engine: 'webgpu', probe: { kind: 'wrong', error: 0.0234 } },
       ]),
     );
-    expect(text).toContain('cuda    works, 15000 GFLOP/s');
+    expect(text).toContain('cuda        works, 15000 GFLOP/s');
     expect(text).toContain('gives wrong results (a product of matrices is off by 0.023): do not use it');
-    expect(text).toContain('The fastest here is onnxruntime cuda: model.provider: cuda.');
+    expect(text).toContain('The fastest here is cuda: model.engine: cuda.');
   });
 
   it('says so when nothing works', () => {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Engine } from '../../src/engine/engine.ts';
 import { float32, type Tensor, toFloat32 } from '../../src/graph/tensor.ts';
 import { adaptedModules, type AdapterConfig } from '../../src/lora/adapter-config.ts';
-import { readAdapter, writeAdapter } from '../../src/lora/adapter-file.ts';
+import { type Adapter, readAdapter, writeAdapter } from '../../src/lora/adapter-file.ts';
 import { createAdapter } from '../../src/lora/create-adapter.ts';
 import type { SanaTransformer } from '../../src/models/load-sana-transformer.ts';
 import { createPredictor } from '../../src/models/predict-velocity.ts';
@@ -13,10 +13,13 @@ import { createRandom } from '../../src/random.ts';
 type FileDType = 'float32' | 'bfloat16' | 'float16';
 
 const attention = ['to_q', 'to_k', 'to_v'];
-const all = [...attention, 'to_out.0', 'conv_inverted', 'conv_point'];
-const others = ['patch_embed.proj', 'time_embed.linear', 'linear_1', 'linear_2', 'proj_out'];
+/** All layers within the blocks that an adapter can change. */
+export const all = [...attention, 'to_out.0', 'conv_inverted', 'conv_point'];
+/** Those outside of the blocks. */
+export const others = ['patch_embed.proj', 'time_embed.linear', 'linear_1', 'linear_2', 'proj_out'];
 
-const plain: AdapterConfig = {
+/** An adapter's settings as `plain` has them. */
+export const plain: AdapterConfig = {
   type: 'lora',
   rank: 4,
   alpha: 4,
@@ -51,6 +54,22 @@ function configs(): ReadonlyMap<string, AdapterConfig> {
   return made;
 }
 
+/** An adapter as if trained: B is no longer zero, magnitudes no longer the norms of W. */
+export async function asTrained(name: string, model: SanaTransformer, config: AdapterConfig): Promise<Adapter> {
+  const modules = adaptedModules(sanaModules(model.config), config);
+  const random = createRandom(name);
+  const tensors = new Map<string, Tensor>();
+  for (const [key, start] of await createAdapter(modules, model.weights, random.fork('start'))) {
+    const own = random.fork(key);
+    const size = key.startsWith('lycoris_') ? 0.25 : 0.1;
+    const values = toFloat32(start).map((x) =>
+      key.includes('magnitude') ? x * (1 + 0.1 * own.normal()) : size * own.normal(),
+    );
+    tensors.set(key, float32(start.shape, values));
+  }
+  return { modules, tensors };
+}
+
 /**
  * Writes every adapter in every dtype into a folder, and reads each back to compute with what the file holds.
  * @returns the transformer's output with each, by the file's name without its ending
@@ -65,17 +84,7 @@ export async function writeAdapters(
   const known = sanaModules(model.config);
   const outputs = new Map<string, Tensor>();
   for (const [name, config] of configs()) {
-    const modules = adaptedModules(known, config);
-    const random = createRandom(name);
-    const tensors = new Map<string, Tensor>();
-    for (const [key, start] of await createAdapter(modules, model.weights, random.fork('start'))) {
-      // As if trained: B is no longer zero, magnitudes no longer the norms of W.
-      const own = random.fork(key);
-      const values = toFloat32(start).map((x) =>
-        key.includes('magnitude') ? x * (1 + 0.1 * own.normal()) : 0.1 * own.normal(),
-      );
-      tensors.set(key, float32(start.shape, values));
-    }
+    const { modules, tensors } = await asTrained(name, model, config);
     const predictor = await createPredictor(engine, model, [modules]);
     for (const dtype of ['float32', 'bfloat16', 'float16'] as const satisfies readonly FileDType[]) {
       const file = path.join(folder, `${name}-${dtype}.safetensors`);

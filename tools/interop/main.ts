@@ -10,7 +10,7 @@ import { openSafetensors, readTensor, writeSafetensors } from '../../src/io/safe
 import { loadSanaTransformer } from '../../src/models/load-sana-transformer.ts';
 import { pythonOf, runPython } from '../python.ts';
 import { writeAdapters } from './adapters.ts';
-import { computeLycoris, writeComfyui } from './formats.ts';
+import { computeLycoris, writeComfyui, writeLycoris } from './formats.ts';
 
 const usage = `Usage: npm run interop -- VENV... [--folder DIR]
 
@@ -38,7 +38,8 @@ async function writeExpected(out: string): Promise<void> {
     const model = await loadSanaTransformer(path.join(out, 'transformer'));
     const folder = path.join(out, 'adapters');
     const outputs = await writeAdapters(engine, model, await take('hidden_states'), conditions, folder);
-    await writeSafetensors(path.join(out, 'expected.safetensors'), outputs);
+    const asLora = await writeLycoris(engine, model, await take('hidden_states'), conditions, out);
+    await writeSafetensors(path.join(out, 'expected.safetensors'), new Map([...outputs, ...asLora]));
     await writeComfyui(out);
     await computeLycoris(engine, model, await take('hidden_states'), conditions, out);
   } finally {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { UserError } from '../src/errors.ts';
 import { createFlowDpmSolver } from './flow-dpm-solver.ts';
 import { createFlowEuler } from './flow-euler.ts';
+import { createFlowUniPc } from './flow-unipc.ts';
 import type { Solver, SolverName } from './solver.ts';
 
 /** What a caller decides; the rest comes from the checkpoint's scheduler_config.json. */
@@ -13,24 +14,25 @@ export interface SolverChoice {
   readonly shift?: number;
 }
 
-// Fields of both classes that change the numbers; unsupported values of the others are named in `unsupported`.
+// Fields of the classes that change the numbers; unsupported values of the others are named in `unsupported`.
 const configSchema = z.looseObject({
   _class_name: z.string(),
   num_train_timesteps: z.literal(1000).default(1000),
   flow_shift: z.number().positive().optional(),
   shift: z.number().positive().optional(),
   solver_order: z.literal([1, 2, 3]).default(2),
-  solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
+  solver_type: z.enum(['midpoint', 'heun', 'logrho', 'bh1', 'bh2']).optional(),
   lower_order_final: z.boolean().default(true),
 });
 
 const classes: Readonly<Record<string, SolverName>> = {
   DPMSolverMultistepScheduler: 'flow_dpm_solver',
   FlowMatchEulerDiscreteScheduler: 'flow_euler',
+  UniPCMultistepScheduler: 'flow_unipc',
 };
 
-/** What these fields must be where they are present: other values mean another solver than the two here. */
-const required: Readonly<Record<SolverName, Readonly<Record<string, unknown>>>> = {
+/** What these fields must be where they are present: other values mean another solver than those here. */
+const required: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   flow_dpm_solver: {
     algorithm_type: 'dpmsolver++',
     prediction_type: 'flow_prediction',
@@ -53,7 +55,23 @@ const required: Readonly<Record<SolverName, Readonly<Record<string, unknown>>>> 
     stochastic_sampling: false,
     shift_terminal: null,
   },
+  flow_unipc: {
+    prediction_type: 'flow_prediction',
+    use_flow_sigmas: true,
+    predict_x0: true,
+    final_sigmas_type: 'zero',
+    thresholding: false,
+    use_karras_sigmas: false,
+    use_exponential_sigmas: false,
+    use_beta_sigmas: false,
+    use_dynamic_shifting: false,
+    shift_terminal: null,
+    solver_p: null,
+  },
 };
+
+const dpmTypes = ['midpoint', 'heun'] as const;
+const uniPcTypes = ['bh1', 'bh2'] as const;
 
 /** These have another value in diffusers when they are absent, so a config for Sana must say them. */
 const mustBePresent = ['prediction_type', 'use_flow_sigmas'];
@@ -79,23 +97,38 @@ export function solverFromConfig(config: unknown, choice: SolverChoice, source =
   const name = choice.solver ?? own;
   if (name === own) checkRequired(fields, name, source);
   const shift = choice.shift ?? fields.flow_shift ?? fields.shift ?? 1;
-  if (name === 'flow_euler') return createFlowEuler({ steps: choice.steps, shift });
-  return createFlowDpmSolver({
-    steps: choice.steps,
-    shift,
-    solverOrder: fields.solver_order,
-    solverType: fields.solver_type,
-    lowerOrderFinal: fields.lower_order_final,
-  });
+  const common = { steps: choice.steps, shift };
+  // Another solver's order and type say nothing of this one.
+  const { solver_order: solverOrder, lower_order_final: lowerOrderFinal, solver_type: type } = fields;
+  const order = name === own ? { solverOrder, lowerOrderFinal } : {};
+  switch (name) {
+    case 'flow_euler':
+      return createFlowEuler(common);
+    case 'flow_dpm_solver':
+      return createFlowDpmSolver({ ...common, ...order, ...typeOf(dpmTypes, type) });
+    case 'flow_unipc':
+      return createFlowUniPc({ ...common, ...order, ...typeOf(uniPcTypes, type) });
+    case 'flow_unipc_log_snr':
+      return createFlowUniPc({ ...common, spacing: 'log_snr' });
+  }
+}
+
+/**
+ * The field's value where the solver has it. diffusers puts its default in the place of a type that it knows from its other
+ * multistep solvers, so that a config may be handed from one to the other.
+ */
+function typeOf<T extends string>(types: readonly T[], type: string | undefined): { readonly solverType?: T } {
+  const solverType = types.find((known) => known === type);
+  return solverType === undefined ? {} : { solverType };
 }
 
 function checkRequired(fields: Readonly<Record<string, unknown>>, name: SolverName, source: string): void {
-  for (const [field, value] of Object.entries(required[name])) {
+  for (const [field, value] of Object.entries(required[name] ?? {})) {
     const isAbsent = !(field in fields) && !mustBePresent.includes(field);
     if (isAbsent || fields[field] === value) continue;
     throw new UserError(
       `${source}: ${field} is ${JSON.stringify(fields[field]) ?? 'absent'}; only ${JSON.stringify(value)} is supported. ` +
-        `Name the other solver (${name === 'flow_euler' ? 'flow_dpm_solver' : 'flow_euler'}), or correct the file.`,
+        `Name another solver (${name === 'flow_euler' ? 'flow_dpm_solver' : 'flow_euler'}), or correct the file.`,
     );
   }
 }

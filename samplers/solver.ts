@@ -1,6 +1,8 @@
 /** What a solver carries from step to step: predictions of the clean latents, the oldest first. Plain data. */
 export interface SolverState {
   readonly history: readonly Float32Array[];
+  /** The latents that the last step began with, corrected; of solvers that correct. */
+  readonly lastSample?: Float32Array;
 }
 
 /** A way from noise to latents: noise levels and a step between two of them; knows no model and no files. */
@@ -28,7 +30,7 @@ export interface SolverStep {
 }
 
 /** Names that a config's `solver` may have. */
-export const solverNames = ['flow_dpm_solver', 'flow_euler'] as const;
+export const solverNames = ['flow_dpm_solver', 'flow_euler', 'flow_unipc', 'flow_unipc_log_snr'] as const;
 
 /** One of `solverNames`. */
 export type SolverName = (typeof solverNames)[number];

@@ -4,12 +4,14 @@ import { bytesPerElement, type DType, elementCount } from '../src/graph/tensor.t
 import type { Weights } from '../src/io/safetensors.ts';
 import { adaptedModules } from '../src/lora/adapter-config.ts';
 import { createTrainingStep } from '../src/lora/training-step.ts';
-import { sanaTensors } from '../src/models/sana-tensors.ts';
 import {
   parseSanaTransformerConfig,
   sanaModules,
   type SanaTransformerConfig,
 } from '../src/models/sana-transformer-config.ts';
+import { sanaInputs } from '../src/models/load-sana-transformer.ts';
+import { sanaTransformer } from '../src/models/sana-transformer.ts';
+import { weightShapes } from '../src/models/weight-shapes.ts';
 
 /** Modules that LoRA adapts in the two standard steps. */
 export const standardTargets = {
@@ -35,8 +37,9 @@ export function standardConfig(layers = 4): SanaTransformerConfig {
 /** Where a transformer's weights would lie: graphs are built from that, and nothing is read. */
 export function weightPlaces(config: SanaTransformerConfig, dtype: DType = 'float32'): Weights {
   let offset = 0;
+  const shapes = weightShapes((read) => sanaTransformer(config, read, sanaInputs(config)));
   return new Map(
-    [...sanaTensors(config)].map(([name, shape]) => {
+    [...shapes].map(([name, shape]) => {
       const byteLength = elementCount(shape) * bytesPerElement(dtype);
       const place = { path: 'model.safetensors', dtype, shape, offset, byteLength };
       offset += byteLength;

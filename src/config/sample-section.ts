@@ -85,7 +85,7 @@ export const sampleSection = z
       .default(20)
       .register(optionDocs, {
         about: 'Steps of the solver: the time of a picture is proportional to them.',
-        usual: '14 to 20 with flow_dpm_solver, 28 to 50 with flow_euler',
+        usual: '14 with flow_unipc_log_snr, 14 to 20 with flow_dpm_solver, 28 to 50 with flow_euler',
         source: "diffusers' SanaPipeline",
         mayChange: true,
         otherNames: ['sample_steps', 'diffusion_steps', 'validation_num_inference_steps', 'steps'],
@@ -113,7 +113,8 @@ export const sampleSection = z
       .enum(['auto', ...solverNames])
       .default('auto')
       .register(optionDocs, {
-        about: '`flow_dpm_solver` is what Sana is sampled with; `flow_euler` is simpler and needs twice the steps.',
+        about:
+          '`flow_dpm_solver` is what Sana is sampled with; `flow_euler` is simpler and needs twice the steps; `flow_unipc` (arXiv 2302.04867) corrects each step by the next prediction, and `flow_unipc_log_snr` with noise levels even in log-SNR needs the fewest.',
         defaultText: "`auto`: what the model's scheduler_config.json says",
         mayChange: true,
         otherNames: ['scheduler', 'noise_scheduler', 'sampler', 'vis_sampler', 'sample_sampler'],

@@ -8,12 +8,22 @@ import type { LazyWeights } from './merged-weights.ts';
 /** What huggingface_hub's split_torch_state_dict_into_shards takes by default. */
 const shardBytes = 5e9;
 
+/** How a model's weights are written. */
+interface ShardOptions {
+  /** Of a shard. @default 5e9 */
+  readonly mostBytes?: number;
+  /** The files' name: 'model' in folders that transformers reads. @default 'diffusion_pytorch_model' */
+  readonly baseName?: 'diffusion_pytorch_model' | 'model';
+}
+
 /**
  * Writes a model's weights as diffusers does: one file, or shards with an index where they are larger than one may be.
- * @param mostBytes of a shard. @default 5e9
  */
-export async function writeSharded(folder: string, weights: LazyWeights, mostBytes = shardBytes): Promise<void> {
-  const baseName = 'diffusion_pytorch_model';
+export async function writeSharded(
+  folder: string,
+  weights: LazyWeights,
+  { mostBytes = shardBytes, baseName = 'diffusion_pytorch_model' }: ShardOptions = {},
+): Promise<void> {
   const shards: LazyWeights[] = [];
   let current = new Map<string, NonNullable<ReturnType<LazyWeights['get']>>>();
   let size = 0;

@@ -50,7 +50,7 @@ const partClasses = {
   text_encoder: ['Gemma2Model', 'Gemma2ForCausalLM'],
   // The tokenizer's file says what it is; its class only says which version of transformers wrote it.
   tokenizer: undefined,
-  scheduler: ['DPMSolverMultistepScheduler', 'FlowMatchEulerDiscreteScheduler'],
+  scheduler: ['DPMSolverMultistepScheduler', 'FlowMatchEulerDiscreteScheduler', 'UniPCMultistepScheduler'],
 } as const;
 
 /**

@@ -101,7 +101,7 @@ describe('writeSharded', () => {
   it('splits what is larger than a shard, with an index that leads to every tensor', async () => {
     const output = join(folder, 'shards');
     await cp(join(pipeline, 'transformer', 'config.json'), join(output, 'config.json'));
-    await writeSharded(output, model.weights, 50_000);
+    await writeSharded(output, model.weights, { mostBytes: 50_000 });
     const files = await readdir(output);
     expect(files.filter((name) => name.endsWith('.safetensors')).length).toBeGreaterThan(2);
     const checkpoint = await openCheckpoint(output, { baseName: 'diffusion_pytorch_model' });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createFlowDpmSolver } from '../../../samplers/flow-dpm-solver.ts';
 import { createFlowEuler } from '../../../samplers/flow-euler.ts';
+import { createFlowUniPc } from '../../../samplers/flow-unipc.ts';
 import { classifierFreeGuidance, guidanceActs, perturbedAttentionGuidance } from '../../../samplers/guidance.ts';
 import { solverFromConfig } from '../../../samplers/solver-from-config.ts';
 import type { Solver } from '../../../samplers/solver.ts';
@@ -68,7 +69,10 @@ describe('solverFromConfig', () => {
       const solver = solverFromConfig(config, { steps });
       expect(solver.timesteps).toBeAllclose(timesteps, { rtol: 1e-6 });
       expect(solver.sigmas).toBeAllclose(sigmas, { rtol: 1e-6 });
-      expect(pathOf(solver, golden.start).flat()).toBeAllclose(path.flat(), { rtol: 0, atol: 5e-6 });
+      expect(pathOf(solver, golden.start).slice(0, path.length).flat()).toBeAllclose(path.flat(), {
+        rtol: 0,
+        atol: 5e-6,
+      });
     },
   );
 
@@ -138,6 +142,42 @@ describe('createFlowDpmSolver', () => {
     expect(() => solver.step(x, 2, x, solver.initialState)).toThrow('needs the state after step 1');
     expect(() => createFlowDpmSolver({ steps: 0, shift: 3 })).toThrow('steps is 0');
     expect(() => createFlowEuler({ steps: 3, shift: 0 })).toThrow('shift is 0');
+  });
+});
+
+describe('createFlowUniPc', () => {
+  it('puts levels even in log-SNR from near pure noise to nearly none', () => {
+    const { sigmas, timesteps } = createFlowUniPc({ steps: 14, shift: 3, spacing: 'log_snr' });
+    expect([...sigmas.slice(0, 4), ...sigmas.slice(-3)]).toBeAllclose(
+      [0.999666, 0.973385, 0.955018, 0.924953, 0.0844858, 0.0508475, 0],
+      { rtol: 1e-5 },
+    );
+    expect(timesteps).toBeAllclose(
+      sigmas.slice(0, -1).map((sigma) => 1000 * sigma),
+      { rtol: 1e-6 },
+    );
+    const lambda = Array.from(sigmas.slice(1, -1), (sigma) => Math.log((1 - sigma) / sigma));
+    const gaps = lambda.slice(1).map((value, i) => value - (lambda[i] ?? 0));
+    expect(Math.max(...gaps) - Math.min(...gaps)).toBeLessThan(1e-4);
+  });
+
+  it.each([1, 2, 14])('is exact in %i steps for a model that knows the picture', (steps) => {
+    const clean = [0.5, -1, 2];
+    const solver = createFlowUniPc({ steps, shift: 3, solverOrder: 3, spacing: 'log_snr' });
+    let sample: Float32Array = Float32Array.of(1, 1, -1);
+    let state = solver.initialState;
+    solver.timesteps.forEach((_, i) => {
+      const velocity = sample.map((x, j) => (x - (clean[j] ?? 0)) / (solver.sigmas[i] ?? 1));
+      ({ sample, state } = solver.step(velocity, i, sample, state));
+    });
+    expect(sample).toBeAllclose(clean, { rtol: 1e-4, atol: 1e-4 });
+  });
+
+  it('does not take the order of another solver from a config, and needs the state before a step', () => {
+    const named = solverFromConfig({ ...sana, solver_order: 3 }, { steps: 6, solver: 'flow_unipc' });
+    expect(pathOf(named, golden.start)).toEqual(pathOf(createFlowUniPc({ steps: 6, shift: 3 }), golden.start));
+    const x = Float32Array.of(1);
+    expect(() => named.step(x, 2, x, named.initialState)).toThrow('needs the state after step 1');
   });
 });
 

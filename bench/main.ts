@@ -3,6 +3,9 @@ import { Command } from 'commander';
 import { addCaptionsCommand } from './captions.ts';
 import { addCostCommand } from './cost.ts';
 import { addEventLoopCommand } from './event-loop.ts';
+import { addFullCommands } from './full.ts';
+import { addMakeCommand } from './random-model.ts';
+import { addSolversCommand } from './solvers.ts';
 import { addStepCommand } from './step.ts';
 import { addVersusCommand } from './versus.ts';
 
@@ -11,5 +14,8 @@ addStepCommand(program);
 addVersusCommand(program);
 addEventLoopCommand(program);
 addCostCommand(program);
+addSolversCommand(program);
+addFullCommands(program);
+addMakeCommand(program);
 addCaptionsCommand(program);
 await program.parseAsync();

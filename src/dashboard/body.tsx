@@ -1,12 +1,13 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 
 import { smoothed, smoothingSteps } from '../log/series.ts';
+import { Block } from './block.tsx';
 import { Curve, shortNumber } from './curve.tsx';
-import { Heading } from './heading.tsx';
-import { useTone } from './look.ts';
+import { heading } from './heading.ts';
 import type { RunView } from './run-view.ts';
 import { Samples, type Selection } from './samples.tsx';
-import { bar } from './stage-bars.tsx';
+import { bar } from './stage-bars.ts';
+import type { Piece } from './styled-line.ts';
 
 /** Heights of a bin's loss, low to high. */
 const heights = '▁▂▃▄▅▆▇█';
@@ -18,31 +19,24 @@ function sparkline(values: readonly number[]): string {
 }
 
 /** Validation loss by noise level: a bar each where there is room, else a line with small columns. */
-function Validation({
-  validation: { step, loss, bins },
-  width,
-  isWide,
-}: {
-  readonly validation: NonNullable<RunView['validation']>;
-  readonly width: number;
-  readonly isWide: boolean;
-}) {
-  const tone = useTone();
+function validationLines(
+  { step, loss, bins }: NonNullable<RunView['validation']>,
+  width: number,
+  isWide: boolean,
+): readonly (readonly Piece[])[] {
   const most = Math.max(...bins.map((bin) => bin.loss), Number.MIN_VALUE);
   const columns = isWide || bins.length < 2 ? '' : `, by sigma ${sparkline(bins.map((bin) => bin.loss))}`;
-  return (
-    <Box flexDirection="column" flexShrink={0}>
-      <Heading name="validation" text={`${shortNumber(loss)} at step ${step}${columns}`} width={width} />
-      {isWide &&
-        bins.map(({ from, to, loss }) => (
-          <Text key={from} wrap="truncate">
-            <Text {...tone('quiet')}>{`sigma ${from.toFixed(2)} to ${to.toFixed(2)} `}</Text>
-            <Text {...tone('line')}>{bar(loss / most, Math.max(4, Math.min(40, width - 30))).full}</Text>
-            {` ${shortNumber(loss)}`}
-          </Text>
-        ))}
-    </Box>
-  );
+  const first = heading('validation', `${shortNumber(loss)} at step ${step}${columns}`, width);
+  if (!isWide) return [first];
+  const barWidth = Math.max(4, Math.min(40, width - 30));
+  return [
+    first,
+    ...bins.map(({ from, to, loss }): readonly Piece[] => [
+      ['quiet', `sigma ${from.toFixed(2)} to ${to.toFixed(2)} `],
+      ['line', bar(loss / most, barWidth).full],
+      ` ${shortNumber(loss)}`,
+    ]),
+  ];
 }
 
 /** Curves and pictures: beside one another where there is room, else one below the other. */
@@ -93,7 +87,7 @@ export function Body({
             smooth={false}
           />
         )}
-        {validation && <Validation validation={validation} width={column} isWide={isWide} />}
+        {validation && <Block id="validation" lines={validationLines(validation, column, isWide)} width={column} />}
       </Box>
       {hasPictures && pictureRows > 2 && (
         <Samples

@@ -1,10 +1,10 @@
-import { Box, Text } from 'ink';
 import { useMemo } from 'react';
 
 import type { SeriesPoint } from '../log/series.ts';
+import { Block } from './block.tsx';
 import { braillePlot } from './braille-plot.ts';
-import { Heading } from './heading.tsx';
-import { useTone } from './look.ts';
+import { heading } from './heading.ts';
+import type { Piece } from './styled-line.ts';
 
 /** Characters of the axis on the left. */
 const axis = 8;
@@ -30,36 +30,19 @@ export function Curve({
   readonly text: string;
   readonly points: readonly SeriesPoint[];
   readonly width: number;
-  /** Rows with the title. */
+  /** Rows with the heading. */
   readonly height: number;
   readonly smooth?: boolean;
 }) {
-  const tone = useTone();
-  const last = points.at(-1)?.to;
+  const newest = points.at(-1);
   // Points are merged and added in place: how many there are and the newest say whether they are the same.
-  const plot = useMemo(
-    () => braillePlot(points, Math.max(1, width - axis), Math.max(1, height - 1), smooth),
-    [points, points.length, last, width, height, smooth],
-  );
-  return (
-    <Box flexDirection="column" width={width} height={height} flexShrink={0}>
-      <Heading name={name} text={text} width={width} />
-      {plot.rows.map((segments, row) => (
-        <Box key={row}>
-          <Text {...tone('quiet')}>
-            {(row === 0 ? shortNumber(plot.high) : row === plot.rows.length - 1 ? shortNumber(plot.low) : '').padStart(
-              axis - 1,
-            )}{' '}
-          </Text>
-          <Text wrap="truncate">
-            {segments.map(({ text, layer }, i) => (
-              <Text key={i} {...tone(layer === 'none' ? 'plain' : layer)}>
-                {text}
-              </Text>
-            ))}
-          </Text>
-        </Box>
-      ))}
-    </Box>
-  );
+  const rows = useMemo((): readonly (readonly Piece[])[] => {
+    const plot = braillePlot(points, Math.max(1, width - axis), Math.max(1, height - 1), smooth);
+    return plot.rows.map((segments, row) => {
+      const value = row === 0 ? plot.high : row === plot.rows.length - 1 ? plot.low : undefined;
+      const label = `${(value === undefined ? '' : shortNumber(value)).padStart(axis - 1)} `;
+      return [['quiet', label], ...segments.map(({ text, layer }): Piece => (layer === 'none' ? text : [layer, text]))];
+    });
+  }, [points, points.length, newest?.to, newest?.mean, width, height, smooth]);
+  return <Block id={name} lines={[heading(name, text, width), ...rows]} width={width} height={height} />;
 }

@@ -1,14 +1,16 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 
 import { formatDuration } from '../log/plain-log.ts';
+import { Block } from './block.tsx';
 import { Body } from './body.tsx';
 import { shortNumber } from './curve.tsx';
-import { Footer } from './footer.tsx';
-import { Heading } from './heading.tsx';
-import { useTone } from './look.ts';
+import { footer } from './footer.ts';
+import { heading } from './heading.ts';
+import { useLook } from './look.ts';
 import type { RunControls } from './run-controls.ts';
 import type { RunView } from './run-view.ts';
-import { StageBar, stageDetail } from './stage-bars.tsx';
+import { stageBar, stageDetail } from './stage-bars.ts';
+import { type Piece, withEnd } from './styled-line.ts';
 import { useKeys } from './use-keys.ts';
 
 /** What the dashboard is given anew whenever something happened. */
@@ -39,9 +41,26 @@ const help = [
   ['Ctrl-L', 'draws the screen anew'],
 ] as const;
 
+/** What turns while something is at work. */
+const spinner = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
+
+/** The columns of {@link clockLine}. */
+export const clockWidth = 14;
+
+/**
+ * The time since the run last told of something, a step of its training mostly: that it lives can be seen in a step of a
+ * minute too. It is drawn more often than the rest.
+ */
+export function clockLine({ end, time }: RunView, now: number): readonly Piece[] {
+  if (end || time === undefined) return [];
+  const turned = spinner[Math.floor(now / 100) % spinner.length] ?? '';
+  const text = `${formatDuration(Math.max(0, now - time) / 1000)} ${turned}`;
+  return [['quiet', text.padStart(clockWidth)]];
+}
+
 /** A run in a terminal: curves, pictures, times, log; and keys that act on it. */
 export function Dashboard({ view, columns, rows, now, controls, onReadWarnings, onRedraw }: DashboardProps) {
-  const tone = useTone();
+  const { colors } = useLook();
   const { selection, screen, line, notice } = useKeys({ view, controls, onReadWarnings, onRedraw });
   const { step, maxTrainSteps, seconds, warnings, log, end } = view;
   const stepSeconds = seconds && seconds.data + seconds.compute + seconds.update;
@@ -52,111 +71,90 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings, 
     : stepSeconds === undefined
       ? ''
       : `${formatDuration(stepSeconds * (maxTrainSteps - step))} left`;
-  const shownWarnings = warnings.slice(-2);
-  const stages = view.stages.filter(
-    ({ done, total, stage }) => (isWide || (done < total && !end)) && stage !== 'train',
+  const title = withEnd(
+    [
+      ['title', view.name || 'sana-train'],
+      view.subject === '' ? '' : `: ${view.subject}`,
+      ['quiet', view.model === '' ? '' : ` on ${view.model}`],
+    ],
+    [[end?.reason === 'failed' ? 'warning' : 'good', state]],
+    columns,
+    colors,
   );
-  const stageRows = stages.slice(isWide ? -5 : -1);
+  const perStep =
+    stepSeconds === undefined ? '' : `${formatDuration(stepSeconds)} a step, norm ${shortNumber(view.gradNorm ?? 0)}`;
+  const shownWarnings = warnings.slice(-2);
+  const stages = view.stages
+    .filter(({ done, total, stage }) => (isWide || (done < total && !end)) && stage !== 'train')
+    .slice(isWide ? -5 : -1);
   const logRows = isWide ? 7 : rows < 16 ? 0 : 2;
   // Title, training's bar, times, footer.
-  const body = rows - 4 - stageRows.length - shownWarnings.length - logRows;
+  const body = rows - 4 - stages.length - shownWarnings.length - logRows;
   const times = seconds && [
     `data ${formatDuration(seconds.data)}`,
     `forward and backward ${formatDuration(seconds.compute)}`,
     `update ${formatDuration(seconds.update)}`,
     `memory ${view.memoryMiB} MiB`,
   ];
+  const lastLines = (count: number): readonly (readonly Piece[])[] =>
+    log.slice(-Math.max(1, count)).map((text) => [['quiet', text]]);
+  const readHint = ` (${warnings.length}, w: read)`;
 
   return (
     <Box flexDirection="column" width={columns} height={rows} overflowY="hidden">
-      <Box justifyContent="space-between">
-        <Text wrap="truncate">
-          <Text {...tone('title')}>{view.name || 'sana-train'}</Text>
-          {view.subject !== '' && `: ${view.subject}`}
-          {view.model !== '' && <Text {...tone('quiet')}> on {view.model}</Text>}
-        </Text>
-        <Text wrap="truncate" {...tone(end?.reason === 'failed' ? 'warning' : 'good')}>
-          {state}
-        </Text>
+      <Block id="title" lines={[title]} width={columns} />
+      <Box>
+        <Block
+          id="train"
+          lines={[stageBar('train', step, maxTrainSteps, perStep, columns)]}
+          width={columns - clockWidth}
+        />
+        <Block id="clock" lines={[clockLine(view, now)]} width={clockWidth} />
       </Box>
-      <StageBar
-        name="train"
-        done={step}
-        total={maxTrainSteps}
+      <Block
+        id="stages"
+        lines={[
+          ...stages.map((stage) => stageBar(stage.stage, stage.done, stage.total, stageDetail(stage, now), columns)),
+          [['quiet', times?.join(', ') ?? 'before the first step']],
+        ]}
         width={columns}
-        detail={
-          stepSeconds === undefined
-            ? ''
-            : `${formatDuration(stepSeconds)} a step, norm ${shortNumber(view.gradNorm ?? 0)}`
-        }
       />
-      {stageRows.map((stage) => (
-        <StageBar
-          key={stage.stage}
-          name={stage.stage}
-          done={stage.done}
-          total={stage.total}
-          width={columns}
-          detail={stageDetail(stage, now)}
-        />
-      ))}
-      <Text wrap="truncate" {...tone('quiet')}>
-        {times?.join(', ') ?? 'before the first step'}
-      </Text>
-      {screen === 'help' ? (
-        <Lines
-          name="keys"
-          width={columns}
-          height={body}
-          lines={help.map(([key, text]) => `${key.padEnd(12)} ${text}`)}
-        />
-      ) : screen === 'log' ? (
-        <Lines name="log" width={columns} height={body + logRows} lines={log} />
-      ) : (
+      {screen === 'main' ? (
         <Body view={view} selection={selection} width={columns} height={body} isWide={isWide} />
+      ) : (
+        <Block
+          id={screen}
+          lines={
+            screen === 'help'
+              ? [heading('keys', '', columns), ...help.map(([key, text]) => [['key', key.padEnd(13)], text] as const)]
+              : [heading('log', '', columns), ...lastLines(body + logRows - 1)]
+          }
+          width={columns}
+          height={screen === 'help' ? body : body + logRows}
+        />
       )}
-      {shownWarnings.map((text, i) => (
-        <Text key={i} wrap="truncate" {...tone('warning')}>
-          {i === shownWarnings.length - 1 && warnings.length > 0
-            ? `! ${text.slice(0, Math.max(20, columns - 16))} (${warnings.length}, w: read)`
-            : `! ${text}`}
-        </Text>
-      ))}
-      {screen !== 'log' && logRows > 0 && (
-        <Box flexDirection="column" height={logRows} overflowY="hidden" flexShrink={0}>
-          {isWide && <Heading name="log" width={columns} />}
-          {log.slice(-(isWide ? logRows - 1 : logRows)).map((line, i) => (
-            <Text key={i} wrap="truncate" {...tone('quiet')}>
-              {line}
-            </Text>
-          ))}
-        </Box>
+      <Block
+        id="warnings"
+        lines={shownWarnings.map((text, i) =>
+          i < shownWarnings.length - 1
+            ? [['warning', `! ${text}`]]
+            : withEnd([['warning', `! ${text}`]], [['warning', readHint.trim()]], columns, colors),
+        )}
+        width={columns}
+      />
+      {screen !== 'log' && (
+        <Block
+          id="last"
+          lines={isWide ? [heading('log', '', columns), ...lastLines(logRows - 1)] : lastLines(logRows)}
+          width={columns}
+          height={logRows}
+        />
       )}
-      <Footer line={line} notice={notice} isOver={end !== undefined} isOwn={controls.isOwn} width={columns} />
-    </Box>
-  );
-}
-
-/** A screen of lines, the last ones where there are too many. */
-function Lines({
-  name,
-  lines,
-  width,
-  height,
-}: {
-  readonly name: string;
-  readonly lines: readonly string[];
-  readonly width: number;
-  readonly height: number;
-}) {
-  return (
-    <Box flexDirection="column" height={height} overflowY="hidden">
-      <Heading name={name} width={width} />
-      {lines.slice(-Math.max(1, height - 1)).map((line, i) => (
-        <Text key={i} wrap="truncate">
-          {line}
-        </Text>
-      ))}
+      <Block
+        id="footer"
+        lines={[footer({ line, notice, isOver: end !== undefined, isOwn: controls.isOwn, width: columns, colors })]}
+        width={columns}
+      />
     </Box>
   );
 }

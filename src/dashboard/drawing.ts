@@ -14,7 +14,7 @@ export interface PictureTerminal {
 
 /** A picture as a terminal is given it: rows of characters, or what a graphics protocol writes. */
 export type Drawing =
-  | { readonly kind: 'text'; readonly lines: readonly string[] }
+  | { readonly kind: 'text'; readonly lines: readonly string[]; /** Of every line. */ readonly columns: number }
   | {
       readonly kind: 'graphic';
       /** Sent once, before it is first shown. */
@@ -69,8 +69,7 @@ export async function sixelDrawing(pixels: Uint8Array, width: number, height: nu
   for (let i = 0; i < pixels.length; i += 4) {
     palette.add(toRGBA8888(pixels[i] ?? 0, pixels[i + 1] ?? 0, pixels[i + 2] ?? 0, 255));
   }
-  // 1: pixels that no sixel sets stay as they are.
-  const show = introducer(1) + sixelEncode(pixels, width, height, [...palette]) + FINALIZER;
+  const show = introducer() + sixelEncode(pixels, width, height, [...palette]) + FINALIZER;
   return { kind: 'graphic', data: '', show, hide: '', free: '' };
 }
 
@@ -96,7 +95,7 @@ export async function loadDrawing(
         .toBuffer({ resolveWithObject: true });
       // An odd last row has nothing below it.
       const even = data.subarray(0, Math.floor(info.height / 2) * 2 * info.width * 3);
-      return { kind: 'text', lines: pictureRows(even, info.width, colors) };
+      return { kind: 'text', lines: pictureRows(even, info.width, colors), columns: info.width };
     }
     const box = { width: columns * cell.width, height: rows * cell.height };
     if (protocol === 'sixel') {

@@ -43,6 +43,8 @@ export interface RunView {
   /** Those that nobody has read yet. */
   readonly warnings: readonly string[];
   readonly end: Extract<TimedEvent, { kind: 'end' }> | undefined;
+  /** When the run last told of something, in milliseconds since 1970. */
+  readonly time: number | undefined;
 }
 
 const [mostLines, mostWarnings, mostPictures, recentSteps] = [200, 50, 400, 20];
@@ -91,11 +93,13 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
     validation: undefined,
     warnings: [],
     end: undefined,
+    time: undefined,
   };
   const meanOf = (part: keyof StepSeconds): number =>
     recent.reduce((sum, seconds) => sum + seconds[part], 0) / Math.max(1, recent.length);
 
   function apply(event: TimedEvent): void {
+    if (event.kind !== 'log' && event.kind !== 'warning') state = { ...state, time: event.time };
     const line = event.kind === 'step' || event.kind === 'stage' ? undefined : describe(event);
     if (line !== undefined) log.push(plainText(line));
     if (log.length > mostLines) log.splice(0, log.length - mostLines);

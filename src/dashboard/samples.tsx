@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 
 import { Box } from 'ink';
-import { useContext } from 'react';
 
-import { Heading } from './heading.tsx';
-import { LookContext } from './look.ts';
+import { Block } from './block.tsx';
+import { heading } from './heading.ts';
+import { useLook } from './look.ts';
 import { Picture } from './picture.tsx';
 import type { PromptView } from './run-view.ts';
 
@@ -42,13 +42,13 @@ export function Samples({
   readonly width: number;
   readonly height: number;
 }) {
-  const { cellRatio } = useContext(LookContext);
+  const { cellRatio } = useLook();
   const prompt = prompts[selection.prompt];
   const pictures = prompt?.pictures ?? [];
   const at = selection.picture ?? pictures.length - 1;
   const chosen = pictures[at];
   if (!prompt || !chosen) return null;
-  const heading = `${selection.prompt + 1}/${prompts.length} ${JSON.stringify(prompt.prompt)}, seed ${prompt.seed}`;
+  const about = `${selection.prompt + 1}/${prompts.length} ${JSON.stringify(prompt.prompt)}, seed ${prompt.seed}`;
   const hasLarge = height >= 22;
   const stripRows = hasLarge ? Math.max(4, Math.floor((height - 1) / 4) - 1) : Math.max(1, height - 2);
   const stripColumns = Math.round(stripRows * cellRatio);
@@ -58,9 +58,10 @@ export function Samples({
   const strip = hasLarge ? evenly(pictures.length, count) : [...evenly(at, count - 1), at];
   return (
     <Box flexDirection="column" width={width} height={height} overflowY="hidden" flexShrink={0}>
-      <Heading name="samples" text={heading} width={width} />
+      <Block id="samples" lines={[heading('samples', about, width)]} width={width} />
       {hasLarge && (
         <Picture
+          id="large"
           path={join(runDir, chosen.path)}
           columns={Math.min(width - 1, Math.round(largeRows * cellRatio))}
           rows={largeRows}
@@ -69,12 +70,13 @@ export function Samples({
         />
       )}
       <Box height={stripRows + 1} overflowY="hidden">
-        {strip.map((i) => {
+        {strip.map((i, place) => {
           const picture = pictures[i];
           if (!picture) return null;
           return (
             <Picture
               key={i}
+              id={`strip ${place}`}
               path={join(runDir, picture.path)}
               columns={stripColumns}
               rows={stripRows}

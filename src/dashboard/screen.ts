@@ -2,9 +2,22 @@ import ansiEscapes from 'ansi-escapes';
 import stringWidth from 'string-width';
 
 import type { Drawing } from './drawing.ts';
-import { type MarkedPicture, markRun } from './picture-marks.ts';
+import type { Marked } from './marks.ts';
 
-/** Where a frame wants a picture: the box of its marks. */
+/** Matches a run of one mark. */
+const markRun = /([\u{100000}-\u{10fffd}])\1*/gu;
+
+/** Half of a mark, as JavaScript keeps characters of plane 16: rows without any are seen through quickly. */
+const halfMark = /[\udbc0-\udbff]/;
+
+/** A piece of a row: text of Ink's, or the box of a mark. */
+interface Piece {
+  readonly text: string;
+  readonly columns: number;
+  readonly mark?: string;
+}
+
+/** Where a frame has the box of a mark. */
 interface Place {
   readonly mark: string;
   readonly row: number;
@@ -17,34 +30,37 @@ interface Place {
 
 /** Puts frames on a terminal. */
 export interface Screen {
-  /** Shows a frame of Ink's, whose pictures are boxes of marks. */
+  /** Shows a frame of Ink's, made of boxes of marks. */
   show(frame: string): void;
-  /** Shows the last frame again, for a picture that came, or whole, where nobody knows what the terminal shows. */
-  again(from: 'pictures' | 'nothing'): void;
+  /** Shows the last frame with what its marks stand for now; `all` for where nobody knows what the terminal shows. */
+  again(from?: 'all'): void;
   /** Takes all pictures off the terminal. */
   close(): void;
 }
 
-/** A row's pieces: text, and the boxes of pictures. */
-function piecesOf(line: string): readonly { readonly text: string; readonly mark?: string }[] {
-  const pieces: { text: string; mark?: string }[] = [];
+function piecesOf(line: string): readonly Piece[] {
+  if (!halfMark.test(line)) return line === '' ? [] : [{ text: line, columns: stringWidth(line) }];
+  const pieces: Piece[] = [];
+  const add = (text: string): void => {
+    if (text !== '') pieces.push({ text, columns: stringWidth(text) });
+  };
   let end = 0;
   for (const match of line.matchAll(markRun)) {
-    if (match.index > end) pieces.push({ text: line.slice(end, match.index) });
-    pieces.push({ text: match[0], mark: match[1] ?? '' });
-    end = match.index + match[0].length;
+    const [text, mark = ''] = match;
+    add(line.slice(end, match.index));
+    pieces.push({ text, columns: text.length / mark.length, mark });
+    end = match.index + text.length;
   }
-  if (end < line.length) pieces.push({ text: line.slice(end) });
+  add(line.slice(end));
   return pieces;
 }
 
-/** The boxes of marks in a frame. */
-function placesOf(lines: readonly string[], find: (mark: string) => MarkedPicture | undefined): Map<string, Place> {
+/** The boxes of marks in a frame, by mark and column. */
+function placesOf(rows: readonly (readonly Piece[])[], find: (mark: string) => Marked | undefined): Map<string, Place> {
   const places = new Map<string, Place>();
-  for (const [row, line] of lines.entries()) {
+  for (const [row, pieces] of rows.entries()) {
     let column = 0;
-    for (const { text, mark } of piecesOf(line)) {
-      const columns = mark === undefined ? stringWidth(text) : text.length / mark.length;
+    for (const { columns, mark } of pieces) {
       if (mark !== undefined) {
         const place = places.get(`${mark} ${column}`);
         if (place && place.row + place.rows === row) place.rows++;
@@ -54,18 +70,46 @@ function placesOf(lines: readonly string[], find: (mark: string) => MarkedPictur
     }
   }
   for (const place of places.values()) {
-    const picture = find(place.mark);
-    if (picture?.drawing === 'failed') place.drawing = { kind: 'text', lines: ['(no picture)'] };
-    else if (picture?.columns === place.columns && picture.rows === place.rows) place.drawing = picture.drawing;
+    const marked = find(place.mark);
+    const isWhole = marked?.columns === place.columns && marked.rows === place.rows;
+    // Text may be cut off below; a picture is whole or not there.
+    if (isWhole || marked?.drawing?.kind === 'text') place.drawing = marked?.drawing;
   }
   return places;
 }
 
+/** A frame as text alone: every box with its lines, and blanks where graphics are or will be. */
+export function textOfFrame(frame: string, find: (mark: string) => Marked | undefined): readonly string[] {
+  const rows = frame.split('\n').map(piecesOf);
+  const places = placesOf(rows, find);
+  return rows.map((pieces, row) => rowText(pieces, row, places, (columns) => ' '.repeat(columns)));
+}
+
+/** A row's text; `graphic` says what is in the cells of a graphic. */
+function rowText(
+  pieces: readonly Piece[],
+  row: number,
+  places: ReadonlyMap<string, Place>,
+  graphic: (columns: number, place: Place) => string,
+): string {
+  let [text, column] = ['', 0];
+  for (const piece of pieces) {
+    const place = piece.mark === undefined ? undefined : places.get(`${piece.mark} ${column}`);
+    if (piece.mark === undefined) text += piece.text;
+    else if (place?.drawing?.kind === 'text') {
+      const line = place.drawing.lines[row - place.row];
+      const blanks = piece.columns - (line === undefined ? 0 : place.drawing.columns);
+      text += (line ?? '') + ' '.repeat(Math.max(0, blanks));
+    } else text += place?.drawing ? graphic(piece.columns, place) : ' '.repeat(piece.columns);
+    column += piece.columns;
+  }
+  return text;
+}
+
 function isSame(a: Place | undefined, b: Place): boolean {
   return (
-    a !== undefined &&
-    a.drawing === b.drawing &&
-    a.row === b.row &&
+    a?.drawing === b.drawing &&
+    a?.row === b.row &&
     a.column === b.column &&
     a.rows === b.rows &&
     a.columns === b.columns
@@ -82,94 +126,82 @@ export function createScreen({
   columns: wide,
   find,
 }: {
+  /** Gives text to the terminal. */
   readonly write: (text: string) => void;
   /** Of the terminal now. */
   readonly columns: () => number;
-  readonly find: (mark: string) => MarkedPicture | undefined;
+  /** What a mark stands for. */
+  readonly find: (mark: string) => Marked | undefined;
 }): Screen {
-  let lines: readonly string[] = [];
+  let rows: readonly (readonly Piece[])[] = [];
+  /** The rows on the terminal, where nothing but pictures that stay is passed over. */
   let shown: readonly string[] = [];
-  let places = new Map<string, Place>();
+  let graphics = new Map<string, Place>();
   const sent = new Set<string>();
 
-  /** The text of a row; cells of pictures that stay are passed over, others' are blank until their picture comes. */
-  function rowText(row: number, kept: ReadonlySet<Place>, now: ReadonlyMap<string, Place>): string {
-    let [text, column] = ['', 0];
-    for (const piece of piecesOf(lines[row] ?? '')) {
-      if (piece.mark === undefined) {
-        text += piece.text;
-        column += stringWidth(piece.text);
-        continue;
-      }
-      const place = now.get(`${piece.mark} ${column}`);
-      const columns = piece.text.length / piece.mark.length;
-      if (place?.drawing?.kind === 'text') {
-        const line = place.drawing.lines[row - place.row] ?? '';
-        text += line + ' '.repeat(Math.max(0, columns - stringWidth(line)));
-      } else if (place && kept.has(place)) text += ansiEscapes.cursorForward(columns);
-      else text += ' '.repeat(columns);
-      column += columns;
-    }
-    // What is left of an older row goes; in the last column that would take the character that was just written.
-    return `${text}\u001b[0m${column < wide() ? ansiEscapes.eraseEndLine : ''}`;
-  }
-
   function paint(): void {
-    const now = placesOf(lines, find);
-    const kept = new Set([...now].filter(([key, place]) => isSame(places.get(key), place)).map(([, place]) => place));
+    const places = placesOf(rows, find);
+    const now = new Map([...places].filter(([, { drawing }]) => drawing?.kind === 'graphic'));
+    const fresh = new Set<Place>();
     const dirty = new Set<number>();
     let [before, after] = ['', ''];
-    const touch = ({ row, rows }: Place): void => {
-      for (let i = row; i < row + rows; i++) dirty.add(i);
+    const touch = (place: Place): void => {
+      for (let row = place.row; row < place.row + place.rows; row++) dirty.add(row);
     };
-    for (const [key, place] of places) {
+    for (const [key, place] of graphics) {
       const successor = now.get(key);
-      if (successor && kept.has(successor)) continue;
+      if (successor && isSame(place, successor)) continue;
       touch(place);
       if (place.drawing?.kind === 'graphic') before += place.drawing.hide;
     }
-    for (const place of now.values()) {
-      if (kept.has(place)) continue;
+    for (const [key, place] of now) {
+      if (place.drawing?.kind !== 'graphic' || isSame(graphics.get(key), place)) continue;
+      fresh.add(place);
       touch(place);
-      if (place.drawing?.kind !== 'graphic') continue;
       if (!sent.has(place.mark)) after += place.drawing.data;
       if (place.drawing.data !== '') sent.add(place.mark);
       after += ansiEscapes.cursorTo(place.column, place.row) + place.drawing.show;
     }
-    for (let row = 0; row < Math.max(lines.length, shown.length); row++) {
-      if (lines[row] !== shown[row] || dirty.has(row)) {
-        before += ansiEscapes.cursorTo(0, row) + rowText(row, kept, now);
-      }
+    const passing = (columns: number): string => ansiEscapes.cursorForward(columns);
+    const texts = rows.map((pieces, row) => rowText(pieces, row, places, passing));
+    for (let row = 0; row < Math.max(texts.length, shown.length); row++) {
+      if (texts[row] === shown[row] && !dirty.has(row)) continue;
+      const pieces = rows[row] ?? [];
+      const text = dirty.has(row)
+        ? rowText(pieces, row, places, (columns, place) => (fresh.has(place) ? ' '.repeat(columns) : passing(columns)))
+        : (texts[row] ?? '');
+      const width = pieces.reduce((sum, { columns }) => sum + columns, 0);
+      // What is left of an older row goes; in the last column that would take the character that was just written.
+      const rest = width < wide() ? ansiEscapes.eraseEndLine : '';
+      before += `${ansiEscapes.cursorTo(0, row)}${text}\u001b[0m${rest}`;
     }
-    places = now;
-    shown = lines;
+    graphics = now;
+    shown = texts;
     if (before + after !== '') write(ansiEscapes.synchronizedOutput(before + after));
   }
 
   function hideAll(): string {
-    return [...places.values()]
-      .map(({ drawing }) => (drawing?.kind === 'graphic' ? drawing.hide + drawing.free : ''))
-      .join('');
+    const codes = [...graphics.values()].map(({ drawing }) =>
+      drawing?.kind === 'graphic' ? drawing.hide + drawing.free : '',
+    );
+    graphics = new Map();
+    // What a terminal keeps of pictures when it is cleared is its own affair.
+    sent.clear();
+    return codes.join('');
   }
 
   return {
     show(frame) {
-      lines = frame.split('\n');
+      rows = frame.split('\n').map(piecesOf);
       paint();
     },
     again(from) {
-      if (from === 'nothing') {
+      if (from === 'all') {
         write(hideAll() + ansiEscapes.eraseScreen);
-        places = new Map();
         shown = [];
-        // What a terminal keeps of pictures when it is cleared is its own affair.
-        sent.clear();
       }
       paint();
     },
-    close() {
-      write(hideAll());
-      places = new Map();
-    },
+    close: () => write(hideAll()),
   };
 }

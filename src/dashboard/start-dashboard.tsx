@@ -7,13 +7,14 @@ import { render } from 'ink';
 
 import type { TimedEvent } from '../events.ts';
 import { createPlainLog } from '../log/plain-log.ts';
-import { Dashboard } from './dashboard.tsx';
+import { clockLine, clockWidth, Dashboard } from './dashboard.tsx';
 import { LookContext } from './look.ts';
-import { createPictureMarks } from './picture-marks.ts';
+import { createMarks } from './marks.ts';
 import type { ColorDepth } from './picture-rows.ts';
 import type { RunControls } from './run-controls.ts';
 import { createRunView } from './run-view.ts';
 import { createScreen } from './screen.ts';
+import { styledLine } from './styled-line.ts';
 import { choosePictures } from './terminal-answers.ts';
 import { createTerminalInput, type TerminalSource } from './terminal-input.ts';
 
@@ -79,13 +80,13 @@ export async function startDashboard({
   } as const;
   // Whatever a terminal made of questions that it does not know.
   write(ansiEscapes.eraseScreen);
-  const pictures = createPictureMarks(terminal, () => screen.again('pictures'), write);
-  const screen = createScreen({ write, columns: () => stdout.columns || 80, find: pictures.find });
+  const marks = createMarks(terminal, () => screen.again(), write);
+  const screen = createScreen({ write, columns: () => stdout.columns || 80, find: marks.find });
   const look = {
     colors,
     // Half blocks are twice as high as wide, whatever the font makes of them.
     cellRatio: terminal.protocol === 'blocks' ? 2 : terminal.cell.height / terminal.cell.width,
-    markPicture: pictures.mark,
+    marks,
   };
 
   // Ink gives its frames whole (`debug`), and `screen` puts them on the terminal.
@@ -115,7 +116,7 @@ export async function startDashboard({
             run.readWarnings();
             draw();
           }}
-          onRedraw={() => screen.again('nothing')}
+          onRedraw={() => screen.again('all')}
         />
       </LookContext>
     );
@@ -143,14 +144,20 @@ export async function startDashboard({
   const drawWhenDue = (): void => {
     // A terminal that does not take what it was given gets no more until it does.
     if (stdout.writableLength > 0) return;
-    const pause = Math.max(isStale ? 0 : 1000, Math.min(...costs) / share);
+    // Not longer than a second, however busy the machine was with the frames that were measured.
+    const pause = isStale ? Math.min(1000, Math.min(...costs) / share) : 1000;
     if (costs.length === 0 || now() - drawn >= pause) draw();
+    else {
+      // The clock alone costs next to nothing.
+      marks.text('clock', [styledLine(clockLine(run.view, now()), clockWidth, colors)], clockWidth);
+      screen.again();
+    }
   };
   const timer = setInterval(drawWhenDue, 1000 / framesPerSecond);
   const resize = (): void => {
     draw();
     // What a terminal makes of old lines when its width changes is anybody's guess: away with them.
-    screen.again('nothing');
+    screen.again('all');
   };
   stdout.on('resize', resize);
 

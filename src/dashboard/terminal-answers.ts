@@ -46,7 +46,7 @@ const answer =
 /** The beginning of an answer at the end of what has come so far: the rest is on its way. */
 const unfinished =
   // oxlint-disable-next-line no-control-regex
-  /\u001b(?:_[^\u001b]*\u001b?|P[^\u001b]*\u001b?|\[(?:\?[\d;]*|6[\d;]*))$/u;
+  /\u001b(?:_[^\u001b]*\u001b?|P[^\u001b]*\u001b?|\[(?:\?[\d;]*|6[\d;]*)?)?$/u;
 
 /**
  * Takes a terminal's answers out of what it sent.

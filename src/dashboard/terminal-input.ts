@@ -26,7 +26,14 @@ export function createTerminalInput(stdin: TerminalSource): TerminalInput {
   let answers = noAnswers;
   let isAsked = false;
   let rest = '';
+  let isLate = false;
   let settle: (() => void) | undefined;
+  // The Escape key looks like the beginning of an answer: it waits for no more than the answers do.
+  const releaseEscape = (): void => {
+    if (!isLate || rest !== '\u001b') return;
+    rest = '';
+    through.write('\u001b');
+  };
   const onData = (chunk: string): void => {
     if (!isAsked || answers.isComplete) {
       through.write(chunk);
@@ -35,6 +42,7 @@ export function createTerminalInput(stdin: TerminalSource): TerminalInput {
     const taken = takeAnswers(rest + chunk, answers);
     ({ answers, rest } = taken);
     if (taken.keys !== '') through.write(taken.keys);
+    releaseEscape();
     if (answers.isComplete) settle?.();
   };
   stdin.setEncoding('utf8');
@@ -70,6 +78,8 @@ export function createTerminalInput(stdin: TerminalSource): TerminalInput {
       write(questions);
       await Promise.race([answered, late]);
       clearTimeout(timer);
+      isLate = true;
+      releaseEscape();
       return answers;
     },
     close() {

@@ -59,13 +59,11 @@ function afterTyping(
   // A run that ends meanwhile makes no more pictures.
   if (view.end || key.escape === true || (key.ctrl === true && input === 'c')) return { ...state, line: undefined };
   if (state.isPasting) return { ...state, line: insertText(line, input) };
-  const isNamed = input === '' || key.ctrl === true || key.meta === true;
-  if (isNamed && key.return !== true) return { ...state, line: editLine(line, input, key, state.history) };
-  // Keys that were typed at once come together, Enter among them.
-  const [typed = '', ...rest] = key.return === true ? ['', ''] : input.split(/[\r\n]/);
-  const all = insertText(line, typed);
-  if (rest.length === 0) return { ...state, line: all };
-  const text = textOf(all);
+  if (key.return !== true && input !== '\n') {
+    const isNamed = input === '' || key.ctrl === true || key.meta === true;
+    return { ...state, line: isNamed ? editLine(line, input, key, state.history) : insertText(line, input) };
+  }
+  const text = textOf(line);
   if (text === '') return { ...state, line: undefined };
   controls.prompt(text);
   const told = { text: `sampling after this step: ${JSON.stringify(text)}`, step: view.step };
@@ -169,19 +167,37 @@ export function useKeys(
   return { selection, screen, line, notice: noticeOf(live.current.state, surroundings.view) };
 }
 
+/** Controls between letters that came at once, a held Backspace among them, as Ink gives them on when they come alone. */
+function keysOf(input: string, key: Partial<Key>): readonly (readonly [input: string, key: Partial<Key>])[] {
+  // oxlint-disable-next-line no-control-regex
+  const parts = input.match(/[\u0000-\u001f\u007f]|[^\u0000-\u001f\u007f]+/g) ?? [];
+  if (parts.length < 2) return [[input, key]];
+  return parts.map((part) => {
+    if (part === '\r' || part === '\n') return ['', { return: true }];
+    if (part === '\u007f' || part === '\b') return ['', { delete: true }];
+    return part < ' ' ? [String.fromCodePoint((part.codePointAt(0) ?? 0) + 0x60), { ctrl: true }] : [part, {}];
+  });
+}
+
 /** The state after what Ink gives on at once: a key, or letters that were typed together. */
 function afterInput(state: State, input: string, key: Partial<Key>, surroundings: Surroundings): State {
   if (input === pasteBegin || input === pasteEnd) return { ...state, isPasting: input === pasteBegin };
+  if (state.isPasting) return state.line ? afterTyping(state, state.line, input, key, surroundings) : state;
   let next = state;
-  let rest = input;
-  do {
-    if (next.line) return afterTyping(next, next.line, rest, key, surroundings);
-    // Pasted text is no command, and Alt with a letter is another key than the letter.
-    if (next.isPasting || (key.meta === true && key.escape !== true)) return next;
-    // Letters that were typed at once come together; named keys come alone and without one.
-    const [letter = ''] = rest;
-    next = afterKey(next, letter, key, surroundings);
-    rest = rest.slice(letter.length);
-  } while (rest !== '');
+  for (const [text, named] of keysOf(input, key)) {
+    let rest = text;
+    do {
+      if (next.line) {
+        next = afterTyping(next, next.line, rest, named, surroundings);
+        break;
+      }
+      // Alt with a letter is another key than the letter.
+      if (named.meta === true && named.escape !== true) break;
+      // Letters that were typed at once come together; named keys come alone and without one.
+      const [letter = ''] = rest;
+      next = afterKey(next, letter, named, surroundings);
+      rest = rest.slice(letter.length);
+    } while (rest !== '');
+  }
   return next;
 }

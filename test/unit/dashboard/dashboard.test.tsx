@@ -1,20 +1,42 @@
+import { stripVTControlCharacters } from 'node:util';
+
 import { renderToString } from 'ink';
 import { render } from 'ink-testing-library';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { Dashboard } from '../../../src/dashboard/dashboard.tsx';
 import { LookContext } from '../../../src/dashboard/look.ts';
+import { createMarks } from '../../../src/dashboard/marks.ts';
 import type { RunControls } from '../../../src/dashboard/run-controls.ts';
 import { createRunView } from '../../../src/dashboard/run-view.ts';
+import { textOfFrame } from '../../../src/dashboard/screen.ts';
 import type { TrainEvent } from '../../../src/events.ts';
 import { createPlainLog } from '../../../src/log/plain-log.ts';
 
+const terminal = { protocol: 'blocks', colors: 'none', cell: { width: 10, height: 20 } } as const;
+const marks = createMarks(
+  terminal,
+  () => undefined,
+  () => undefined,
+);
 const look = {
   colors: 'none',
   cellRatio: 2,
   // A picture of its step's number, as wide and high as its box.
-  markPicture: (path: string) => path.slice(-5, -4),
+  marks: { text: marks.text, picture: (path: string) => path.slice(-5, -4) },
 } as const;
+
+/** A frame of Ink's as the screen shows it, without weights. */
+function textOf(frame: string): string {
+  return textOfFrame(frame, marks.find)
+    .map((line) => stripVTControlCharacters(line).trimEnd())
+    .join('\n');
+}
+
+/** The whole screen at once, without a keyboard. */
+function still(state: ReturnType<typeof trained>, columns: number, rows?: number): string {
+  return textOf(renderToString(screen(state, controls(), columns, rows), { columns }));
+}
 
 /** A run of forty steps with two prompts, two of whose pictures were made. */
 function trained(...more: readonly TrainEvent[]) {
@@ -98,7 +120,7 @@ afterEach(() => {
 async function start(state: ReturnType<typeof trained>, keys: RunControls) {
   const app = render(screen(state, keys));
   open.push(app);
-  const frame = (): string => app.lastFrame() ?? '';
+  const frame = (): string => textOf(app.lastFrame() ?? '');
   // Pictures are read, and keys listened to, after the first frame.
   await vi.waitFor(() => expect(frame()).toContain('222222'), { timeout: 5000, interval: 5 });
   return {
@@ -125,7 +147,7 @@ describe('Dashboard', () => {
     const { frame } = await start(trained({ kind: 'warning', message: 'the disk is nearly full' }), controls());
     expect(frame()).toMatchInlineSnapshot(`
       "dog: sks on sana-pico                                            2 min 00 s left
-      train    ━━━━━━━━━╸────────────── 40/100 2.0 s a step, norm 0.25
+      train    ━━━━━━━━━╸────────────── 40/100 2.0 s a step, norm 0.25         1.0 s ⠋
       data 0.10 s, forward and backward 1.8 s, update 0.10 s, memory 812 MiB
       loss 0.025, smoothed 0.07423, steps 1 to 40 ────────────────────────────────────
           1.1 ⠱⡀
@@ -144,7 +166,7 @@ describe('Dashboard', () => {
       000000000000 111111111111 222222222222
       000000000000 111111111111 222222222222
       step 0       step 20      >step 40
-      ! the disk is nearly full (1, w: read)
+      ! the disk is nearly full                                           (1, w: read)
       sample at step 40: 1/2.png (1.0 s)
       warning: the disk is nearly full
       s sample  c checkpoint  p pause  t prompt  arrows pictures  ? help  q stop"
@@ -161,7 +183,7 @@ describe('Dashboard', () => {
         { from: 0.5, to: 1, loss: 0.6 },
       ],
     });
-    const lines = renderToString(screen(state, controls(), 200, 60), { columns: 200 }).split('\n');
+    const lines = still(state, 200, 60).split('\n');
     expect(lines).toHaveLength(60);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(200);
     const text = lines.join('\n');
@@ -183,7 +205,7 @@ describe('Dashboard', () => {
     [109, 40],
     [110, 30],
   ])('stays within %d by %d', (columns, rows) => {
-    const lines = renderToString(screen(trained(), controls(), columns, rows), { columns }).split('\n');
+    const lines = still(trained(), columns, rows).split('\n');
     expect(lines.length).toBeLessThanOrEqual(rows);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
   });
@@ -192,7 +214,7 @@ describe('Dashboard', () => {
     const run = createRunView(() => undefined);
     run.apply({ kind: 'stage', stage: 'cache', done: 0, total: 8, what: 'latents', time: 0 });
     run.apply({ kind: 'stage', stage: 'cache', done: 2, total: 8, what: 'latents', time: 4000 });
-    const text = renderToString(screen({ run, now: 5000 }, controls()), { columns: 80 });
+    const text = still({ run, now: 5000 }, 80);
     expect(text).toContain('cache    ━━━━━━────────────────── 2/8 latents, 11 s left, 2.0 s each');
   });
 
@@ -239,6 +261,57 @@ describe('Dashboard', () => {
     expect(keys.stop).toHaveBeenCalledOnce();
   });
 
+  it('takes a prompt, and looks at its picture when it is there', async () => {
+    const state = trained();
+    const keys = controls();
+    const { frame, press } = await start(state, keys);
+    await press('t', { shows: 'Enter samples, Esc leaves it' });
+    // Letters are no commands now.
+    await press('qsx dg', { shows: 'prompt qsx dg' });
+    await press(left, { shows: 'prompt qsx dg' });
+    await press('o', { shows: 'prompt qsx dog' });
+    await press(`${interrupt}t`, { shows: 'prompt  ' });
+    await press('sks dug', { shows: 'prompt sks dug' });
+    await press('\u007f\u007f', { hides: 'dug' });
+    await press('og', { shows: 'prompt sks dog' });
+    await press('\u001b[200~ in\r\na\thut\u001b[201~', { shows: 'prompt sks dog in a hut' });
+    await press('\r', { shows: 'sampling after this step: "sks dog in a hut"' });
+    expect(keys.prompt.mock.calls).toEqual([['sks dog in a hut']]);
+    for (const key of ['sample', 'stop', 'leave', 'checkpoint'] as const) expect(keys[key]).not.toHaveBeenCalled();
+
+    const sample = { kind: 'sample', prompt: 'sks dog in a hut', seed: 0, path: 'typed-1/7.png', seconds: 1 } as const;
+    state.run.apply({ ...sample, step: 40, index: 1000, time: state.now });
+    await press('l', { shows: 'typed-1/7.png' });
+    await press('l', { shows: 'samples 3/3 "sks dog in a hut"' });
+    expect(frame()).toContain('777777');
+    // What was typed before comes back.
+    await press('t', { shows: 'Enter samples' });
+    await press(up, { shows: 'prompt sks dog in a hut' });
+    await press(escape, { hides: 'Enter samples' });
+    expect(keys.prompt).toHaveBeenCalledOnce();
+  });
+
+  it('takes what is pasted for no command', async () => {
+    const keys = controls();
+    const { press } = await start(trained(), keys);
+    await press('\u001b[200~scqy\u001b[201~?', { shows: 'another prompt' });
+    for (const key of ['sample', 'checkpoint', 'stop'] as const) expect(keys[key]).not.toHaveBeenCalled();
+  });
+
+  it('draws the screen anew on Ctrl-L, and knows Alt from no Alt', async () => {
+    const keys = controls();
+    const { press } = await start(trained(), keys);
+    await press('\u001bs\u001bc\u000c', { shows: 'samples 1/2' });
+    await vi.waitFor(() => expect(redraw).toHaveBeenCalledOnce());
+    expect(keys.sample).not.toHaveBeenCalled();
+  });
+
+  it('shows no text of an event that a terminal would obey', async () => {
+    const state = trained({ kind: 'warning', message: 'a\u001b]0;title\u0007b\u001b[2Jc\u0085d\u{100000}e' });
+    const { frame } = await start(state, controls());
+    expect(frame()).toContain('! abc d e');
+  });
+
   it('moves between prompts and steps', async () => {
     const { frame, press } = await start(trained(), controls());
     expect(frame()).toContain('samples 1/2 "prompt 0", seed 7');
@@ -255,7 +328,7 @@ describe('Dashboard', () => {
 
   it('shows help, the log, and warnings until they are read', async () => {
     const { frame, press } = await start(trained({ kind: 'warning', message: 'the disk is nearly full' }), controls());
-    expect(frame()).toContain('! the disk is nearly full (1, w: read)');
+    expect(frame()).toMatch(/^! the disk is nearly full +\(1, w: read\)$/m);
     await press('w', { hides: '! the disk' });
     await press('?', { shows: 'another prompt' });
     await press('l', { shows: 'sample at step 20: 0/1.png' });

@@ -1,8 +1,6 @@
-import { Box, Text } from 'ink';
-import stringWidth from 'string-width';
-
-import { useTone } from './look.ts';
+import type { ColorDepth } from './picture-rows.ts';
 import { type PromptLine, visibleLine } from './prompt-line.ts';
+import { type Piece, styledLine, widthOf, withEnd } from './styled-line.ts';
 
 /** A key and what it does, in a word. */
 interface Hint {
@@ -28,64 +26,46 @@ function hintsOf(isOver: boolean, isOwn: boolean): readonly Hint[] {
   return all.filter(({ acts, only }) => !(acts && isOver) && only !== (isOwn ? 'other' : 'own'));
 }
 
-const [between, afterKey] = ['  ', ' '];
+const between = '  ';
 
 /** The hints that fit a width, in their order. */
-export function fittingHints(hints: readonly Hint[], width: number): readonly Hint[] {
-  const needed = hints.reduce((sum, { key, word }) => sum + stringWidth(key + afterKey + word + between), -2);
+function fitting(hints: readonly Hint[], width: number): readonly Hint[] {
+  const needed = hints.reduce((sum, { key, word }) => sum + widthOf(`${key} ${word}${between}`), -between.length);
   if (needed <= width || hints.length <= 1) return hints;
   const least = hints.reduce((a, b) => (b.worth < a.worth ? b : a));
-  return fittingHints(
+  return fitting(
     hints.filter((hint) => hint !== least),
     width,
   );
 }
 
 /** The last line: the prompt that is typed, a question or an answer, or else the keys. */
-export function Footer({
+export function footer({
   line,
   notice,
   isOver,
   isOwn,
   width,
+  colors,
 }: {
   readonly line: PromptLine | undefined;
   readonly notice: string | undefined;
   readonly isOver: boolean;
   readonly isOwn: boolean;
   readonly width: number;
-}) {
-  const tone = useTone();
+  readonly colors: ColorDepth;
+}): string {
   if (line) {
-    const [label, end] = ['prompt ', width >= 60 ? '  Enter samples, Esc leaves it' : ''];
-    const { before, under, after } = visibleLine(line, width - label.length - end.length);
-    return (
-      <Box justifyContent="space-between">
-        <Text wrap="truncate">
-          <Text {...tone('title')}>{label}</Text>
-          {before}
-          <Text inverse>{under}</Text>
-          {after}
-        </Text>
-        <Text {...tone('quiet')}>{end}</Text>
-      </Box>
-    );
+    const [label, end] = ['prompt ', width >= 60 ? 'Enter samples, Esc leaves it' : ''];
+    const room = width - label.length - (end === '' ? 0 : end.length + 1);
+    const { before, under, after } = visibleLine(line, room);
+    return withEnd([['title', label], before, ['cursor', under], after], [['quiet', end]], width, colors);
   }
-  if (notice !== undefined)
-    return (
-      <Text wrap="truncate" {...tone('warning')}>
-        {notice}
-      </Text>
-    );
-  return (
-    <Text wrap="truncate">
-      {fittingHints(hintsOf(isOver, isOwn), width).map(({ key, word }, i) => (
-        <Text key={key}>
-          {i > 0 && between}
-          <Text {...tone('key')}>{key}</Text>
-          <Text {...tone('quiet')}>{afterKey + word}</Text>
-        </Text>
-      ))}
-    </Text>
-  );
+  if (notice !== undefined) return styledLine([['warning', notice]], width, colors);
+  const pieces = fitting(hintsOf(isOver, isOwn), width).flatMap(({ key, word }, i): readonly Piece[] => [
+    i > 0 ? between : '',
+    ['key', key],
+    ['quiet', ` ${word}`],
+  ]);
+  return styledLine(pieces, width, colors);
 }

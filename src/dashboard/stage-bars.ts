@@ -1,8 +1,6 @@
-import { Text } from 'ink';
-
 import { formatDuration } from '../log/plain-log.ts';
-import { useTone } from './look.ts';
 import type { StageProgress } from './run-view.ts';
+import type { Piece } from './styled-line.ts';
 
 /** A bar of so many characters: its full part, in halves of a character, and the rest. */
 export function bar(part: number, width: number): { readonly full: string; readonly rest: string } {
@@ -12,29 +10,9 @@ export function bar(part: number, width: number): { readonly full: string; reado
 }
 
 /** A line with the progress of a stage: a bar, how far it is, and the time that is left or that it took. */
-export function StageBar({
-  name,
-  done,
-  total,
-  detail,
-  width,
-}: {
-  readonly name: string;
-  readonly done: number;
-  readonly total: number;
-  readonly detail: string;
-  readonly width: number;
-}) {
-  const tone = useTone();
-  const barWidth = Math.max(8, Math.min(60, Math.floor(width * 0.3)));
-  const { full, rest } = bar(total > 0 ? done / total : 0, barWidth);
-  return (
-    <Text wrap="truncate">
-      {name.padEnd(9)}
-      <Text {...tone('good')}>{full}</Text>
-      <Text {...tone('quiet')}>{rest}</Text> {done}/{total} <Text {...tone('quiet')}>{detail}</Text>
-    </Text>
-  );
+export function stageBar(name: string, done: number, total: number, detail: string, width: number): readonly Piece[] {
+  const { full, rest } = bar(total > 0 ? done / total : 0, Math.max(8, Math.min(60, Math.floor(width * 0.3))));
+  return [name.padEnd(9), ['good', full], ['quiet', rest], ` ${done}/${total} `, ['quiet', detail]];
 }
 
 /** What a stage's line says behind its bar: how fast it is and the time that is left, or the time that it took. */

@@ -25,7 +25,8 @@ function showStep({ slider, steps, output, runs }) {
     if (label) label.textContent = 'step ' + newest.dataset.step;
     const scores = run.querySelector('.scores');
     if (scores) scores.textContent = newest.dataset.scores ?? '';
-    if (newest.dataset.scores) told.push(newest.dataset.scores);
+    const name = run.querySelector('.key')?.textContent;
+    if (newest.dataset.scores) told.push((name ? name + ' ' : '') + newest.dataset.scores);
   }
   slider.setAttribute('aria-valuetext', ['step ' + step, ...told].join(', '));
 }

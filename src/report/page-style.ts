@@ -72,6 +72,8 @@ th.part { padding-left: 1.25rem; font-weight: 400; color: var(--quiet); }
 .differs td.quiet { font-weight: 400; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; box-shadow: var(--shade); padding: 1.1rem 1.25rem; }
 .scroll { overflow-x: auto; padding: 0.4rem 1.25rem; }
+td .key, th .key { white-space: nowrap; }
+header .scroll { margin-top: 1.25rem; }
 .scroll-plain { overflow-x: auto; }
 .runs-table th:first-child { min-width: 8rem; }
 section > p, .bar { margin-bottom: 0.9rem; }

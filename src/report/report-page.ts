@@ -40,7 +40,9 @@ function factsOf(record: RunRecord): readonly Fact[] {
   const from = (value: number | undefined): Pick<Fact, 'note'> =>
     value === undefined || first === last ? {} : { note: `from ${value.toFixed(3)}` };
   const held = validation.points();
-  const bytes = exports.find(({ bytes }) => bytes !== undefined)?.bytes;
+  const bytes = exports.find(
+    ({ format, bytes }) => bytes !== undefined && format !== 'captions' && format !== 'page',
+  )?.bytes;
   return [
     { name: 'Steps', value: String(step), ...(step < maxTrainSteps && { note: `of ${maxTrainSteps}` }) },
     ...(smooth === undefined

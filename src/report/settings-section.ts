@@ -69,7 +69,9 @@ export function settingsSection(records: readonly RunRecord[]): Html {
               </tbody>
             </table>
           </div>`
-        : html`<p>All settings are the defaults.</p>`
+        : columns.includes(undefined)
+          ? html`<p>No config.yaml that this version can read.</p>`
+          : html`<p>All settings are the defaults.</p>`
     }
     ${records.map(
       ({ label, config }) =>

@@ -10,7 +10,7 @@ import { type FedSize, serialize } from '../graph/onnx/serialize.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import { float32, tensor, type Tensor } from '../graph/tensor.ts';
 import { input } from '../graph/value.ts';
-import { isTensorLocation, type Weights } from '../io/safetensors.ts';
+import { isTensorLocation, type TensorLocation, type Weights } from '../io/safetensors.ts';
 import { findCudaLibrary, missingLibraries } from './cuda-libraries.ts';
 import type { CompileOptions, Engine, Executable } from './engine.ts';
 import { findWeight } from './find-weight.ts';
@@ -211,7 +211,8 @@ async function placeWeights(
   graph: Graph,
   weights: Weights,
 ): Promise<{ folder: string; locate: (name: string) => Located }> {
-  const found = new Map([...graph.weights.keys()].map((name) => [name, findWeight(graph, weights, name)]));
+  const found = new Map<string, TensorLocation | Tensor>();
+  for (const name of graph.weights.keys()) found.set(name, await findWeight(graph, weights, name));
   const paths = new Map<string, string>();
   for (const source of found.values()) {
     if (isTensorLocation(source) && !paths.has(source.path)) paths.set(source.path, await realpath(source.path));

@@ -123,7 +123,7 @@ async function uploadConstants(tf: Tfjs, graph: Graph, weights: Weights): Promis
       }
       let uploaded = byName.get(leaf.name);
       if (!uploaded) {
-        const source = findWeight(graph, weights, leaf.name);
+        const source = await findWeight(graph, weights, leaf.name);
         uploaded = toTfjs(tf, isTensorLocation(source) ? await readTensor(source) : source, shape);
         byName.set(leaf.name, uploaded);
       }

@@ -188,6 +188,22 @@ export function weight(name: string, shape: readonly number[], dtype: DType = 'f
   return leafValue({ kind: 'weight', name }, { dtype, shape });
 }
 
+/** What an engine makes of a weight when it loads it: its numbers as float32; those with the last two axes reversed. */
+export type Derivation = 'float32' | 'reversed';
+
+/** A float32 weight made of a weight in the files, for small ones that kernels want to know beforehand. */
+export function derivedWeight(name: string, shape: readonly number[], derivation: Derivation): Value {
+  return weight(`${name}#${derivation}`, shape);
+}
+
+/** The weight that a derived one is made of, by its name. */
+export function derivationOf(name: string): { readonly name: string; readonly derivation: Derivation } | undefined {
+  const at = name.lastIndexOf('#');
+  const derivation = name.slice(at + 1);
+  const isDerived = at >= 0 && (derivation === 'float32' || derivation === 'reversed');
+  return isDerived ? { name: name.slice(0, at), derivation } : undefined;
+}
+
 /** A tensor that is part of the graph. */
 export function constant(tensor: Tensor): Value {
   return leafValue({ kind: 'constant', tensor }, tensor);

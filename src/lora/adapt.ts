@@ -62,13 +62,13 @@ export function graphAdapter(
     if (lycoris) return add(y, hadamardProduct(lycoris, projection, dropped, scale));
     const a = parameter(module, 'lora_A', [rank, -1]); // [r, in]
     const b = parameter(module, 'lora_B', [-1, rank]); // [out, r]
-    const low = project(dropped, from, a, 'columns'); // [B, r, N]
+    const low = project(dropped, from, a, to); // [B, r, N] or [B, N, r]
     // Scaling the low rank is next to nothing beside scaling the result.
-    if (!dora) return add(y, project(times(low, scale), 'columns', b, to));
+    if (!dora) return add(y, project(times(low, scale), to, b, to));
 
     // In peft's order of operations: where m is small, W x cancels, and a rounding decides on which side of a ReLU's
     // kink a value falls.
-    const delta = project(low, 'columns', b, to);
+    const delta = project(low, to, b, to);
     const base = dropped !== x ? project(dropped, from, kernel, to) : bias ? sub(y, bias) : y;
     const magnitude = parameter(module, 'lora_magnitude_vector', [-1]);
     const norms = stopGradient(rowNorms(kernel, a, b, scale));

@@ -10,7 +10,7 @@ import { input, type Value } from '../graph/value.ts';
 import { type SanaTransformer, sanaInputs } from '../models/load-sana-transformer.ts';
 import { conditionFeeds, type SanaConditions } from '../models/sana-feeds.ts';
 import { sanaTransformer } from '../models/sana-transformer.ts';
-import { quantizedProduct } from '../models/quantized-product.ts';
+import { quantizedProducts } from '../models/quantized-products.ts';
 import { weightReader } from '../models/weights.ts';
 import type { Params } from '../optim/optimizer.ts';
 import type { Random } from '../random.ts';
@@ -88,7 +88,7 @@ export async function createTrainingStep(
     weightReader(weights),
     { ...inputs, hiddenStates: noisy },
     adapter.adapt,
-    quantizedProduct(weights),
+    quantizedProducts(weights),
   );
   const error = sub(sample, target);
   const losses = reshape(reduceMean(mul(mul(error, error), lossMask), [1, 2, 3]), [b]);

@@ -5,7 +5,7 @@ import { graphAdapter } from '../lora/adapt.ts';
 import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { type SanaTransformer, sanaInputs } from './load-sana-transformer.ts';
 import type { Adapt } from './projection.ts';
-import { quantizedProduct } from './quantized-product.ts';
+import { quantizedProducts } from './quantized-products.ts';
 import { conditionFeeds, type SanaConditions } from './sana-feeds.ts';
 import { sanaTransformer } from './sana-transformer.ts';
 import { weightReader } from './weights.ts';
@@ -35,7 +35,7 @@ export async function createPredictor(
   const adapt: Adapt = (projection) => parts.reduce((y, part) => part.adapt({ ...projection, y }), projection.y);
   const { config, weights } = model;
   const inputs = sanaInputs(config);
-  const { sample } = sanaTransformer(config, weightReader(weights), inputs, adapt, quantizedProduct(weights));
+  const { sample } = sanaTransformer(config, weightReader(weights), inputs, adapt, quantizedProducts(weights));
   const executable = await engine.compile(createGraph({ sample }), weights);
   return {
     async predict(hiddenStates, conditions, tensors = []) {

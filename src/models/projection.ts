@@ -1,6 +1,7 @@
 import { reshape } from '../graph/ops/broadcast.ts';
 import { add } from '../graph/ops/elementwise.ts';
 import { matMul } from '../graph/ops/matmul.ts';
+import { transpose } from '../graph/ops/movement.ts';
 import type { Value } from '../graph/value.ts';
 
 /**
@@ -28,8 +29,13 @@ export interface Projection {
 /** What an adapter makes of a projection's result: y itself where it adapts nothing. */
 export type Adapt = (projection: Projection) => Value;
 
-/** Computes a projection's result. */
-export type Product = (projection: Omit<Projection, 'y'>) => Value;
+/** What computes projections. */
+export interface Products {
+  /** The layout in which a module's result is to be had: the one that is wanted, or one that is cheaper. */
+  readonly layoutOf: (module: string, wanted: Layout) => Layout;
+  /** A projection's result in the layout that `layoutOf` gave. */
+  readonly multiply: (projection: Omit<Projection, 'y'>) => Value;
+}
 
 /** x W^T over the channels. x [B, N, in] or [B, in, N], kernel [out, in] -> [B, N, out] or [B, out, N]. */
 export function project(x: Value, from: Layout, kernel: Value, to: Layout): Value {
@@ -42,8 +48,16 @@ export function biasAlong(bias: Value, layout: Layout): Value {
   return layout === 'rows' ? bias : reshape(bias, [-1, 1]);
 }
 
-/** x W^T + bias in the kernel's own precision. */
-export const exactProduct: Product = ({ x, from, kernel, bias, to }) => {
-  const product = project(x, from, kernel, to);
-  return bias ? add(product, bias) : product;
+/** x W^T + bias in float32, for which one layout is as good as the other. */
+export const exactProducts: Products = {
+  layoutOf: (_, wanted) => wanted,
+  multiply({ x, from, kernel, bias, to }) {
+    const product = project(x, from, kernel, to);
+    return bias ? add(product, bias) : product;
+  },
 };
+
+/** x in the other layout: [B, N, C] -> [B, C, N] and back. */
+export function swapLayout(x: Value): Value {
+  return transpose(x, [0, 2, 1]);
+}

@@ -7,7 +7,7 @@ import { errorCode } from '../io/file-error.ts';
 import { isTensorLocation, openSafetensors, readPieces, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import type { LazyTensor, TensorLocation, Weights } from '../io/safetensors.ts';
 import type { SanaTransformer } from './load-sana-transformer.ts';
-import { quantizedNames } from './quantized-product.ts';
+import { quantizedNames } from './quantized-products.ts';
 import { type SanaTransformerConfig, sanaModules } from './sana-transformer-config.ts';
 
 /** How weights are quantised. */

@@ -7,7 +7,7 @@ import { matMul } from '../graph/ops/matmul.ts';
 import { split, transpose } from '../graph/ops/movement.ts';
 import { layerNorm, rmsNorm } from '../graph/ops/normalization.ts';
 import type { Value } from '../graph/value.ts';
-import { biasAlong, type Adapt, exactProduct, type Layout, type Product } from './projection.ts';
+import { biasAlong, type Adapt, exactProducts, type Layout, type Products, swapLayout } from './projection.ts';
 import { hiddenWidth, innerWidth, sanaModules, type SanaTransformerConfig } from './sana-transformer-config.ts';
 import type { WeightReader } from './weights.ts';
 
@@ -42,14 +42,14 @@ export interface SanaOutputs {
  *
  * @param take the model's weights
  * @param adapt lets an adapter change each projection's result
- * @param product computes each projection
+ * @param products computes projections
  */
 export function sanaTransformer(
   config: SanaTransformerConfig,
   take: WeightReader,
   inputs: SanaInputs,
   adapt: Adapt = ({ y }) => y,
-  product: Product = exactProduct,
+  products: Products = exactProducts,
 ): SanaOutputs {
   const modules = sanaModules(config);
   const d = innerWidth(config);
@@ -61,9 +61,11 @@ export function sanaTransformer(
     const matrix = [outFeatures, inFeatures * (side ?? 1) ** 2];
     const stored = side === undefined ? matrix : [outFeatures, inFeatures, side, side];
     const kernel = take(`${module}.weight`, stored, matrix);
-    const offset = bias ? biasAlong(take(`${module}.bias`, [outFeatures]), to) : undefined;
-    const projection = { module, x, from, kernel, ...(offset && { bias: offset }), to };
-    return adapt({ ...projection, y: product(projection) });
+    const given = products.layoutOf(module, to);
+    const offset = bias ? biasAlong(take(`${module}.bias`, [outFeatures]), given) : undefined;
+    const projection = { module, x, from, kernel, ...(offset && { bias: offset }), to: given };
+    const y = adapt({ ...projection, y: products.multiply(projection) });
+    return given === to ? y : swapLayout(y);
   }
 
   const [b = 1, , height = 1, width = 1] = inputs.hiddenStates.shape;
@@ -167,18 +169,24 @@ export function sanaTransformer(
   /** GLUMBConv: up to 2 H channels, SiLU, 3x3 depthwise, half gated by the SiLU of the other half, down to D. */
   function feedForward(name: string, x: Value): Value {
     const h = hiddenWidth(config);
-    const inverted = silu(linear(`${name}.conv_inverted`, x, 'rows', 'columns')); // [B, 2 H, N]
-    const depthwise = conv2d(
-      reshape(inverted, [b, 2 * h, ...size]),
-      take(`${name}.conv_depth.weight`, [2 * h, 1, 3, 3]),
-      {
-        padding: 1,
-        groups: 2 * h,
-        bias: take(`${name}.conv_depth.bias`, [2 * h]),
-      },
-    );
-    const [value = depthwise, gate = depthwise] = split(depthwise, 1, [h, h]);
-    return linear(`${name}.conv_point`, reshape(mul(value, silu(gate)), [b, h, n]), 'columns', 'rows');
+    const layout = products.layoutOf(`${name}.conv_inverted`, 'columns');
+    const inverted = silu(linear(`${name}.conv_inverted`, x, 'rows', layout)); // [B, 2 H, N], or rows
+    // Onnxruntime makes one step of these transposes and of bringing the picture into the order of its convolution.
+    const picture =
+      layout === 'rows'
+        ? transpose(reshape(inverted, [b, ...size, 2 * h]), [0, 3, 1, 2])
+        : reshape(inverted, [b, 2 * h, ...size]);
+    const convolved = conv2d(picture, take(`${name}.conv_depth.weight`, [2 * h, 1, 3, 3]), {
+      padding: 1,
+      groups: 2 * h,
+      bias: take(`${name}.conv_depth.bias`, [2 * h]),
+    });
+    const depthwise =
+      layout === 'rows'
+        ? reshape(transpose(convolved, [0, 2, 3, 1]), [b, n, 2 * h])
+        : reshape(convolved, [b, 2 * h, n]);
+    const [value = depthwise, gate = depthwise] = split(depthwise, layout === 'rows' ? 2 : 1, [h, h]);
+    return linear(`${name}.conv_point`, mul(value, silu(gate)), layout, 'rows');
   }
 }
 

@@ -1,5 +1,6 @@
 import { cast } from '../graph/ops/elementwise.ts';
-import { type Value, weight } from '../graph/value.ts';
+import { elementCount } from '../graph/tensor.ts';
+import { derivedWeight, type Value, weight } from '../graph/value.ts';
 import type { Weights } from '../io/safetensors.ts';
 import { takeTensor } from '../io/take-tensor.ts';
 
@@ -17,6 +18,9 @@ export interface WeightReader {
   readonly taken: ReadonlySet<string>;
 }
 
+/** Elements of a weight up to which float32 copies cost nothing beside the casts that they save. */
+const smallWeight = 2 ** 18;
+
 /** Reads the weights whose names begin with `prefix`; the graph's weights keep the names without it. */
 export function weightReader(weights: Weights, prefix = ''): WeightReader {
   const taken = new Set<string>();
@@ -27,7 +31,8 @@ export function weightReader(weights: Weights, prefix = ''): WeightReader {
     if (!value) {
       const { dtype } = takeTensor(weights, prefix + name, shape);
       taken.add(prefix + name);
-      value = cast(weight(name, view, dtype), 'float32');
+      const isSmall = dtype !== 'float32' && elementCount(shape) <= smallWeight;
+      value = isSmall ? derivedWeight(name, view, 'float32') : cast(weight(name, view, dtype), 'float32');
       values.set(key, value);
     }
     return value;

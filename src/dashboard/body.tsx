@@ -39,6 +39,19 @@ function validationLines(
   ];
 }
 
+/** How near the newest samples come, and how much of the class is still as it was. */
+function metricsLine(
+  { step, subject, class: ofClass }: NonNullable<RunView['metrics']>,
+  width: number,
+): readonly Piece[] {
+  const start = ofClass?.clipIToStart;
+  const parts = [
+    subject && `CLIP-I ${subject.clipI.toFixed(2)}, CLIP-T ${subject.clipT.toFixed(2)}`,
+    start === undefined ? undefined : `class kept ${start.toFixed(2)}`,
+  ].filter((part) => part !== undefined);
+  return heading('metrics', `${parts.join(', ')} at step ${step}`, width);
+}
+
 /** Curves and pictures: beside one another where there is room, else one below the other. */
 export function Body({
   view,
@@ -53,7 +66,7 @@ export function Body({
   readonly height: number;
   readonly isWide: boolean;
 }) {
-  const { loss, learningRate, validation, prompts } = view;
+  const { loss, learningRate, validation, metrics, prompts } = view;
   const points = loss.points();
   const smooth = smoothed(points, smoothingSteps(points)).at(-1);
   const hasPictures = prompts.length > 0;
@@ -61,7 +74,7 @@ export function Body({
   const column = isWide && hasPictures ? left - 2 : width;
   const pictureRows = !hasPictures ? 0 : isWide ? height : Math.max(4, Math.floor(height / 2));
   const validationRows = validation ? 1 + (isWide ? validation.bins.length : 0) : 0;
-  const curveRows = (isWide ? height : height - pictureRows) - validationRows;
+  const curveRows = (isWide ? height : height - pictureRows) - validationRows - (metrics ? 1 : 0);
   const rateRows = curveRows >= 8 ? Math.max(3, Math.floor(curveRows / 4)) : 0;
   const [first, last] = [points[0]?.from ?? 0, points.at(-1)?.to ?? 0];
   const now = `${shortNumber(loss.last() ?? 0)}${smooth === undefined ? '' : `, smoothed ${shortNumber(smooth)}`}`;
@@ -87,6 +100,7 @@ export function Body({
             smooth={false}
           />
         )}
+        {metrics && <Block id="metrics" lines={[metricsLine(metrics, column)]} width={column} />}
         {validation && <Block id="validation" lines={validationLines(validation, column, isWide)} width={column} />}
       </Box>
       {hasPictures && pictureRows > 2 && (

@@ -37,6 +37,8 @@ export interface RunView {
   readonly memoryMiB: number;
   readonly stages: readonly StageProgress[];
   readonly validation: Extract<TimedEvent, { kind: 'validation' }> | undefined;
+  /** What a CLIP said of the newest samples. */
+  readonly metrics: Extract<TimedEvent, { kind: 'metrics' }> | undefined;
   readonly prompts: readonly PromptView[];
   /** The last lines. */
   readonly log: readonly string[];
@@ -91,6 +93,7 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
     gradNorm: undefined,
     memoryMiB: 0,
     validation: undefined,
+    metrics: undefined,
     warnings: [],
     end: undefined,
     time: undefined,
@@ -145,6 +148,9 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
       case 'validation':
         state = { ...state, validation: event };
         break;
+      case 'metrics':
+        state = { ...state, metrics: event };
+        break;
       case 'sample': {
         const { index, seed, step, path } = event;
         const prompt = plainText(event.prompt);
@@ -164,7 +170,6 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
       case 'end':
         state = { ...state, end: event, step: event.reason === 'failed' ? state.step : event.step };
         break;
-      case 'metrics':
       case 'checkpoint':
       case 'export':
       case 'log':

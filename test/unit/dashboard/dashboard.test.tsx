@@ -174,15 +174,26 @@ describe('Dashboard', () => {
   });
 
   it('fills 200 by 60', () => {
-    const state = trained({
-      kind: 'validation',
-      step: 40,
-      loss: 0.5,
-      bins: [
-        { from: 0, to: 0.5, loss: 0.4 },
-        { from: 0.5, to: 1, loss: 0.6 },
-      ],
-    });
+    const state = trained(
+      {
+        kind: 'validation',
+        step: 40,
+        loss: 0.5,
+        bins: [
+          { from: 0, to: 0.5, loss: 0.4 },
+          { from: 0.5, to: 1, loss: 0.6 },
+        ],
+      },
+      {
+        kind: 'metrics',
+        step: 40,
+        model: 'clip-pico',
+        samples: [],
+        subject: { clipI: 0.75, clipT: 0.25 },
+        class: { clipI: 0.1, clipT: 0.2, clipIToStart: 0.875 },
+        seconds: 1,
+      },
+    );
     const lines = still(state, 200, 60).split('\n');
     expect(lines).toHaveLength(60);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(200);
@@ -190,6 +201,7 @@ describe('Dashboard', () => {
     for (const part of [
       'dog: sks on sana-pico',
       '2 min 00 s left',
+      'metrics CLIP-I 0.75, CLIP-T 0.25, class kept 0.88 at step 40',
       'validation 0.5 at step 40',
       'sigma 0.50 to 1.00 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 0.6',
       'step 40 (newest)',

@@ -113,6 +113,50 @@ describe('sana-train CONFIG', () => {
   }, 120_000);
 });
 
+describe('sana-train CONFIG with LoKr', () => {
+  it("trains it, goes on from a checkpoint, writes LyCORIS' file, and exports the run as others load it", async () => {
+    const home = join(folder, 'lokr');
+    const config = await tinyRun(home, { steps: 3 });
+    const args = ['--set', 'lora.type=lokr', '--set', 'lora.factor=4', '--set', 'lora.alpha=1'];
+    expect(await train(config, { args })).toMatchObject({ exitCode: 0 });
+    const more = await train(config, { args: [...args, '--set', 'train.max_train_steps=4'] });
+    expect(more.stdout).toMatch(/goes on from .*step-3/);
+    const adapter = join(home, 'run', 'adapter');
+    const files = (await readdir(adapter)).filter((name) => name.endsWith('.safetensors'));
+    expect(files).toEqual(['run-lycoris.safetensors']);
+    const inspected = (await runCommand(['inspect', join(adapter, 'run-lycoris.safetensors')])).stdout;
+    expect(inspected).toMatch(/kind +LoKr\n/);
+    expect(inspected).toMatch(/SimpleTuner +loads it\n/);
+
+    const exported = async (...options: readonly string[]): Promise<string> =>
+      (await runCommand(['export', join(home, 'run'), '--output', join(home, 'out.safetensors'), ...options])).stdout;
+    expect(await exported('--format', 'comfyui')).toMatch(/read back: a forward pass within/);
+    expect(await exported('--format', 'diffusers', '--rank', '2')).toMatch(/resized with [\d.]+% of its effect lost/);
+  });
+});
+
+describe('sana-train extract', () => {
+  it('finds what was merged again, and says what a lower rank loses by block', async () => {
+    const merged = join(folder, 'tuned.safetensors');
+    const layout = ['--format', 'merged', '--layout', 'native', '--output', merged];
+    expect(await runCommand(['export', adapter, '--model', model, ...layout])).toMatchObject({ exitCode: 0 });
+    const output = join(folder, 'extracted.safetensors');
+    const { stdout, stderr, exitCode } = await runCommand([
+      'extract',
+      model,
+      merged,
+      '--rank',
+      '1',
+      '--output',
+      output,
+    ]);
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    expect(stdout).toMatch(/block 0 +[\d.]+%\n +block 1 +[\d.]+%\n +all +[\d.]+%\n/);
+    expect((await runCommand(['inspect', output])).stdout).toMatch(/rank +1\n/);
+    expect((await runCommand(['extract', model, model, '--rank', '1'])).stderr).toContain('the same weights');
+  });
+});
+
 describe('sana-train merge', () => {
   it('makes one adapter of two', async () => {
     const output = join(folder, 'both.safetensors');

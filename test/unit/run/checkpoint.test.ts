@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { float32 } from '../../../src/graph/tensor.ts';
-import { adaptedModules, parameterName } from '../../../src/lora/adapter-config.ts';
+import { adaptedModules, type AdapterConfig, parameterName } from '../../../src/lora/adapter-config.ts';
+import { createAdapter } from '../../../src/lora/create-adapter.ts';
+import { readAnyAdapter } from '../../../src/lora/formats/read-any-adapter.ts';
 import { createOptimizer } from '../../../src/optim/create-optimizer.ts';
 import { listCheckpoints, loadCheckpoint, saveCheckpoint } from '../../../src/run/checkpoint.ts';
+import { createRandom } from '../../../src/random.ts';
 import { initialState, type TrainState } from '../../../src/run/train-state.ts';
+import { asTrained } from '../../small-transformer.ts';
 
 const disk = vi.hoisted(() => ({ code: '' }));
 
@@ -25,18 +29,19 @@ vi.mock('node:fs/promises', async (importOriginal) => {
   return { ...fs, open };
 });
 
+const config: AdapterConfig = {
+  type: 'lora',
+  rank: 1,
+  alpha: 1,
+  rankPattern: {},
+  alphaPattern: {},
+  targetModules: ['to_q'],
+  rslora: false,
+  dropout: 0,
+};
 const modules = adaptedModules(
   new Map([['transformer_blocks.0.attn1.to_q', { inFeatures: 3, outFeatures: 2, bias: true }]]),
-  {
-    type: 'lora',
-    rank: 1,
-    alpha: 1,
-    rankPattern: {},
-    alphaPattern: {},
-    targetModules: ['to_q'],
-    rslora: false,
-    dropout: 0,
-  },
+  config,
 );
 const optimizer = createOptimizer({ name: 'adamw' });
 const settings = { base: 'a', adapter: 'b', optimizer: 'adamw' };
@@ -73,6 +78,18 @@ describe('saveCheckpoint', () => {
     expect((await listCheckpoints(runDir)).map(({ step }) => step)).toEqual([2, 3]);
     const [, newest] = await listCheckpoints(runDir);
     expect(await loadCheckpoint(newest?.path ?? '', { modules, optimizer, settings })).toEqual(stateAt(3));
+  });
+
+  it.each(['lokr', 'loha'] as const)('keeps every bit of a %s, in a file that is read as one', async (type) => {
+    const known = new Map([['transformer_blocks.0.attn1.to_q', { inFeatures: 12, outFeatures: 20, bias: true }]]);
+    const own = adaptedModules(known, { ...config, type, rank: 1, alpha: 0.3 });
+    const start = await createAdapter(own, new Map(), createRandom(1));
+    const state = initialState(asTrained(start, createRandom(2)), optimizer, { average: true });
+    const path = await saveCheckpoint(runDir, { modules: own, rslora: false, state, settings }, null);
+    expect(await loadCheckpoint(path, { modules: own, optimizer, settings })).toEqual(state);
+    const file = await readAnyAdapter(join(path, 'pytorch_lora_weights.safetensors'), known);
+    expect(file.kinds).toEqual([type]);
+    expect(file.modules.get('transformer_blocks.0.attn1.to_q')?.scale).toBeCloseTo(0.3, 6);
   });
 
   it.each([

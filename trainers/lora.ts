@@ -1,7 +1,7 @@
 import type { ExampleLoss, TrainEvent } from '../src/events.ts';
 import { UserError } from '../src/errors.ts';
 import type { StepResult, TrainingBatch, TrainingStep } from '../src/lora/training-step.ts';
-import { clipGlobalNorm, createGradientAccumulator } from '../src/optim/gradients.ts';
+import { clipping, createGradientAccumulator } from '../src/optim/gradients.ts';
 import type { Optimizer } from '../src/optim/optimizer.ts';
 import { updateAverage } from '../src/optim/ema.ts';
 import type { Random } from '../src/random.ts';
@@ -122,10 +122,10 @@ export async function* trainLora({
 
     // Clip and update.
     const start = performance.now();
-    const gradNorm = clipGlobalNorm(accumulator.grads, maxGradNorm ?? Number.POSITIVE_INFINITY);
+    const { norm: gradNorm, scale } = clipping(accumulator.grads, maxGradNorm ?? Number.POSITIVE_INFINITY);
     if (Number.isFinite(loss) && Number.isFinite(gradNorm)) {
       state.nanLosses = 0;
-      optimizer.update(parameters, accumulator.grads, state.optimizer, learningRate);
+      optimizer.update(parameters, accumulator.grads, state.optimizer, learningRate, scale);
       if (state.average) updateAverage(state.average, parameters, emaDecay, step);
     } else {
       const message = describeNan(step, loss, examples);

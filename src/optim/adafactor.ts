@@ -10,6 +10,7 @@ import {
   updateMean,
 } from './factored.ts';
 import type { MatrixView } from './factored.ts';
+import { scaleGradients } from './gradients.ts';
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Float32Tensor, Optimizer } from './optimizer.ts';
 
@@ -64,7 +65,8 @@ export function adafactor({
       });
       return { tensors: new Map(tensors), scalars: { step: 0 } };
     },
-    update(params, grads, { tensors, scalars }, lr) {
+    update(params, grads, { tensors, scalars }, lr, scale = 1) {
+      scaleGradients(grads, scale);
       const step = (scalars['step'] ?? 0) + 1;
       scalars['step'] = step;
       const decay = 1 - step ** decayRate;

@@ -8,6 +8,7 @@ import {
   updateMean,
 } from './factored.ts';
 import type { MatrixView } from './factored.ts';
+import { scaleGradients } from './gradients.ts';
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Float32Tensor, Optimizer } from './optimizer.ts';
 
@@ -53,7 +54,8 @@ export function came({
       });
       return { tensors: new Map(tensors), scalars: { step: 0 } };
     },
-    update(params, grads, { tensors, scalars }, lr) {
+    update(params, grads, { tensors, scalars }, lr, scale = 1) {
+      scaleGradients(grads, scale);
       scalars['step'] = (scalars['step'] ?? 0) + 1;
       const largest = Math.max(0, ...[...params.values()].map(({ data }) => data.length));
       const scratch = new Float32Array(largest);

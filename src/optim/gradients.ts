@@ -1,36 +1,51 @@
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Params } from './optimizer.ts';
 
+/** Gradients' global norm, and what they are to be multiplied by so that it is no larger than it may be. */
+export interface Clipping {
+  /** The root of the sum of squares of all elements of all gradients. */
+  readonly norm: number;
+  /** 1 where the norm is small enough. */
+  readonly scale: number;
+}
+
 /**
- * Scales gradients in place so that their global norm is at most `maxNorm`, as torch.nn.utils.clip_grad_norm_ does:
- * by min(1, maxNorm / (norm + 1e-6)).
- * @returns the norm before clipping: the root of the sum of squares of all elements of all gradients. When it is NaN
- * or infinite the gradients are of no use any more (as in PyTorch): check it before the update.
+ * Clipping by the global norm as torch.nn.utils.clip_grad_norm_ does it: by min(1, maxNorm / (norm + 1e-6)). Nothing is
+ * multiplied yet; an optimizer's `update` takes the scale. When the norm is NaN or infinite the gradients are of no use
+ * any more (as in PyTorch): check it before the update.
  */
-export function clipGlobalNorm(grads: Params, maxNorm: number): number {
+export function clipping(grads: Params, maxNorm: number): Clipping {
   let sum = 0;
   for (const { data } of grads.values()) sum += sumOfSquares(data);
   const norm = Math.sqrt(sum);
   const scale = maxNorm / (norm + 1e-6);
-  if (scale >= 1) return norm;
-  for (const { data } of grads.values()) scaleInPlace(data, scale);
-  return norm;
+  return { norm, scale: scale >= 1 ? 1 : scale };
 }
 
-function scaleInPlace(values: Float32Array, scale: number): void {
-  for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) * scale;
+/** Multiplies gradients in place, each rounded to float32. */
+export function scaleGradients(grads: Params, scale: number): void {
+  if (scale === 1) return;
+  for (const { data } of grads.values()) for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * scale;
 }
 
-// By index: iterating a typed array with for...of takes three times as long.
+// By index: iterating a typed array with for...of takes three times as long. Four sums at a time, since each addition
+// waits for the one before: half the time.
 function sumOfSquares(values: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += (values[i] ?? 0) ** 2;
-  return sum;
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const whole = values.length - (values.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    a += (values[i] ?? 0) ** 2;
+    b += (values[i + 1] ?? 0) ** 2;
+    c += (values[i + 2] ?? 0) ** 2;
+    d += (values[i + 3] ?? 0) ** 2;
+  }
+  for (let i = whole; i < values.length; i++) a += (values[i] ?? 0) ** 2;
+  return a + b + (c + d);
 }
 
 /** Sums the gradients of micro-batches into one. */
 export interface GradientAccumulator {
-  /** The sum so far; the same arrays every time. */
+  /** The sum so far; of one addition of weight 1 what was added, and not a copy. */
   readonly grads: Params;
   /** Adds `weight * grads`; a weight of 1 / gradientAccumulationSteps makes the sum a mean. */
   add(grads: Params, weight: number): void;
@@ -41,16 +56,34 @@ export interface GradientAccumulator {
 /** A gradient accumulator for these parameters, at zero. */
 export function createGradientAccumulator(params: Params): GradientAccumulator {
   const total: Params = new Map([...params].map(([name, { shape }]) => [name, zerosOf(shape)] as const));
+  // Without accumulation, a pass over all gradients and their memory that nothing needs.
+  let only: Params | undefined;
+  let isZero = true;
+  function addTo(grads: Params, weight: number): void {
+    for (const [name, { data: sum }] of total) {
+      const g = elementsOf(grads, name, sum.length);
+      for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + weight * (g[i] ?? 0);
+    }
+    isZero = false;
+  }
   return {
-    grads: total,
+    get grads() {
+      return only ?? total;
+    },
     add(grads, weight) {
-      for (const [name, { data: sum }] of total) {
-        const g = elementsOf(grads, name, sum.length);
-        for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + weight * (g[i] ?? 0);
+      if (isZero && !only && weight === 1) {
+        for (const [name, { data }] of total) elementsOf(grads, name, data.length);
+        only = grads;
+        return;
       }
+      if (only) addTo(only, 1);
+      only = undefined;
+      addTo(grads, weight);
     },
     reset() {
-      for (const { data } of total.values()) data.fill(0);
+      only = undefined;
+      if (!isZero) for (const { data } of total.values()) data.fill(0);
+      isZero = true;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { scaleGradients } from './gradients.ts';
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 
@@ -21,7 +22,8 @@ export function lion({ betas = [0.9, 0.99], weightDecay = 0 }: LionOptions = {})
       const tensors = [...params].map(([name, { shape }]) => [`exp_avg.${name}`, zerosOf(shape)] as const);
       return { tensors: new Map(tensors), scalars: { step: 0 } };
     },
-    update(params, grads, { tensors, scalars }, lr) {
+    update(params, grads, { tensors, scalars }, lr, scale = 1) {
+      scaleGradients(grads, scale);
       scalars['step'] = (scalars['step'] ?? 0) + 1;
       const keep = 1 - lr * weightDecay;
       for (const [name, { data: p }] of params) {

@@ -23,11 +23,13 @@ export interface Optimizer {
   init(params: Params): OptimizerState;
   /**
    * One step: changes `params` and `state` in place.
-   * @param grads a gradient of the same shape for each parameter
+   * @param grads a gradient of the same shape for each parameter; may be changed
    * @param lr the learning rate of this step
+   * @param scale what the gradients are multiplied by first, such as clipping's factor: fused with the step where that
+   *   saves a pass over them. @default 1
    * @throws RangeError when a gradient is missing or has another shape
    */
-  update(params: Params, grads: Params, state: OptimizerState, lr: number): void;
+  update(params: Params, grads: Params, state: OptimizerState, lr: number, scale?: number): void;
 }
 
 /** Names that a config's `optimizer` may have. */

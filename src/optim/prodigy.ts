@@ -1,3 +1,4 @@
+import { scaleGradients } from './gradients.ts';
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Optimizer, OptimizerState, Params } from './optimizer.ts';
 
@@ -86,7 +87,8 @@ export function prodigy({
       ]);
       return { tensors: new Map(tensors), scalars: { step: 0, d: d0, d_max: d0, d_numerator: 0 } };
     },
-    update(params, grads, state, lr) {
+    update(params, grads, state, lr, scale = 1) {
+      scaleGradients(grads, scale);
       // prodigyopt leaves everything as it is, also the step count, where the learning rate or every gradient is 0.
       if (!(lr > 0)) return;
       const { scalars } = state;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { float32 } from '../../../src/graph/tensor.ts';
 import { createOptimizer } from '../../../src/optim/create-optimizer.ts';
 import type { OptimizerOptions } from '../../../src/optim/create-optimizer.ts';
-import { clipGlobalNorm, createGradientAccumulator } from '../../../src/optim/gradients.ts';
+import { clipping, createGradientAccumulator, scaleGradients } from '../../../src/optim/gradients.ts';
 import { optimizerNames, restoreState, stateTensors } from '../../../src/optim/optimizer.ts';
 import type { Params } from '../../../src/optim/optimizer.ts';
 import { createRandom } from '../../../src/random.ts';
@@ -152,16 +152,18 @@ describe('restoreState', () => {
   });
 });
 
-describe('clipGlobalNorm', () => {
+describe('clipping', () => {
   it.each(golden.clips)('does what torch.nn.utils.clip_grad_norm_ does at $maxNorm', ({ maxNorm, norm, grads }) => {
     const params = gradsAt(2);
-    expect(clipGlobalNorm(params, maxNorm)).toBeCloseTo(norm, 5);
+    const found = clipping(params, maxNorm);
+    expect(found.norm).toBeCloseTo(norm, 5);
+    scaleGradients(params, found.scale);
     expect(flat(params)).toBeAllclose(grads, { rtol: 1e-6 });
   });
 
   it('returns a norm that is not finite when a gradient is', () => {
     const params: Params = new Map([['a', float32([2], [1, Number.NaN])]]);
-    expect(clipGlobalNorm(params, 1)).toBeNaN();
+    expect(clipping(params, 1).norm).toBeNaN();
   });
 });
 
@@ -175,10 +177,38 @@ describe('createGradientAccumulator', () => {
     accumulator.reset();
     accumulator.add(new Map([['a', float32([2], [4, 4])]]), 1);
     expect(accumulator.grads.get('a')?.data).toEqual(Float32Array.of(4, 4));
+    accumulator.add(new Map([['a', float32([2], [1, 2])]]), 0.5);
+    expect(accumulator.grads.get('a')?.data).toEqual(Float32Array.of(4.5, 5));
+    expect(() => accumulator.add(new Map(), 1)).toThrow('a should have 2 elements');
+  });
+
+  it('gives back the gradients of a single micro-batch without a copy', () => {
+    const accumulator = createGradientAccumulator(new Map([['a', float32([2], [0, 0])]]));
+    const grads: Params = new Map([['a', float32([2], [1, 2])]]);
+    accumulator.reset();
+    accumulator.add(grads, 1);
+    expect(accumulator.grads).toBe(grads);
+    accumulator.reset();
+    expect(() => accumulator.add(new Map(), 1)).toThrow('a should have 2 elements');
+    expect(accumulator.grads.get('a')?.data).toEqual(Float32Array.of(0, 0));
   });
 });
 
 describe('optimizers', () => {
+  it.each(optimizerNames)('%s steps with a scale as with gradients that were scaled, bit for bit', (name) => {
+    const [fused, apart] = [start(), start()];
+    const optimizer = createOptimizer({ name });
+    const [a, b] = [optimizer.init(fused), optimizer.init(apart)];
+    for (const step of [0, 1, 2]) {
+      const grads = gradsAt(step);
+      scaleGradients(grads, 0.3);
+      optimizer.update(fused, gradsAt(step), a, 0.01, 0.3);
+      optimizer.update(apart, grads, b, 0.01);
+    }
+    expect(flat(fused)).toEqual(flat(apart));
+    expect(a).toEqual(b);
+  });
+
   it.each([
     { name: 'adamw', lr: 0.05, steps: 200 },
     { name: 'prodigy', lr: 1, steps: 400 },

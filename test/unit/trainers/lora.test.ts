@@ -5,7 +5,7 @@ import { float32, type Tensor, toFloat32 } from '../../../src/graph/tensor.ts';
 import { createAdapter } from '../../../src/lora/create-adapter.ts';
 import { createTrainingStep, type TrainingStep } from '../../../src/lora/training-step.ts';
 import { createOptimizer } from '../../../src/optim/create-optimizer.ts';
-import type { Params } from '../../../src/optim/optimizer.ts';
+import type { OptimizerState, Params } from '../../../src/optim/optimizer.ts';
 import { createRandom } from '../../../src/random.ts';
 import { initialState, type TrainState } from '../../../src/run/train-state.ts';
 import { type NamedBatch, trainLora, type TrainLoraOptions } from '../../../trainers/lora.ts';
@@ -152,7 +152,8 @@ describe('trainLora', () => {
     const update: number[] = [];
     const recording = {
       ...optimizer,
-      update: (_: Params, grads: Params) => update.push(Math.hypot(...numbersOf(grads))),
+      update: (_: Params, grads: Params, _state: OptimizerState, _lr: number, scale = 1) =>
+        update.push(scale * Math.hypot(...numbersOf(grads))),
     };
     const { events } = await run(await newState(), {
       trainingStep: fakeStep(() => 1),

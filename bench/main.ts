@@ -2,6 +2,7 @@ import { Command } from 'commander';
 
 import { addCaptionsCommand } from './captions.ts';
 import { addCostCommand } from './cost.ts';
+import { addDashboardCommand } from './dashboard.ts';
 import { addEventLoopCommand } from './event-loop.ts';
 import { addFullCommands } from './full.ts';
 import { addMakeCommand } from './random-model.ts';
@@ -13,6 +14,7 @@ const program = new Command('bench').description('measurements; docs/benchmarks.
 addStepCommand(program);
 addVersusCommand(program);
 addEventLoopCommand(program);
+addDashboardCommand(program);
 addCostCommand(program);
 addSolversCommand(program);
 addFullCommands(program);

@@ -21,6 +21,8 @@ import { createTerminalInput, type TerminalSource } from './terminal-input.ts';
 /** A dashboard on a terminal. */
 export interface RunningDashboard {
   apply(event: TimedEvent): void;
+  /** Draws at once, and not when it is due. */
+  draw(): void;
   /** Gives the terminal back as it was; resolves with the last lines of the log. */
   close(): readonly string[];
 }
@@ -166,7 +168,8 @@ export async function startDashboard({
     isStale = true;
   };
   // What libraries print would go across the frame.
-  const own = globalThis.console;
+  const { log, info, warn, error, debug } = globalThis.console;
+  const own = { log, info, warn, error, debug };
   const said = new Writable({
     decodeStrings: false,
     write(text: string, _, done) {
@@ -174,15 +177,17 @@ export async function startDashboard({
       done();
     },
   });
-  globalThis.console = new Console(said);
+  const quiet = new Console(said);
+  for (const name of Object.keys(own)) Reflect.set(globalThis.console, name, Reflect.get(quiet, name));
 
   return {
     apply,
+    draw,
     close() {
       if (isOpen) {
         clearInterval(timer);
         stdout.off('resize', resize);
-        globalThis.console = own;
+        Object.assign(globalThis.console, own);
         instance.unmount();
         screen.close();
         input.close();

@@ -49,7 +49,7 @@ export function openTerminal(args: readonly string[], env: Readonly<Record<strin
           if (!(typeof text === 'string' ? now.includes(text) : text.test(now)))
             throw new Error(`no ${text} on\n${now}`);
         },
-        { timeout: 30_000, interval: 100 },
+        { timeout: 60_000, interval: 100 },
       );
     },
     close() {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { loadDatasets } from '../../../datasets/load-datasets.ts';
 import { parseConfig } from '../../../src/config/load-config.ts';
@@ -57,20 +57,30 @@ describe('createRunMetrics', () => {
     expect(event).toMatchObject({ kind: 'metrics', step: 10, model: 'clip-pico' });
     const [dog, cat] = metrics?.last?.samples ?? [];
     expect(dog).toMatchObject({ index: 0, role: 'subject' });
-    expect(dog?.clipI).toBeGreaterThan(0.8);
+    expect(dog?.clipI).toBeGreaterThan(0.7);
     expect(cat?.role).toBe('class');
     expect(cat?.clipIToStart).toBeCloseTo(1, 5);
     expect(metrics?.first).toMatchObject({ step: 0, samples: [{ index: 0 }, { index: 1 }] });
     expect(metrics?.first?.subject?.clipI).toBeLessThan(0.5);
-  });
+  }, 120_000);
 
-  it('warns once and goes on where the CLIP cannot be loaded', async () => {
-    const metrics = await metricsOf({ prompts, clip_model: join(folder, 'samples') });
-    const events = await all(metrics?.measure(10));
-    expect(events.map(({ kind }) => kind)).toEqual(['warning']);
-    expect(events).toMatchObject([{ message: expect.stringContaining('samples are not measured any more') as string }]);
-    expect(await all(metrics?.measure(20))).toEqual([]);
-  });
+  it.each([
+    ['is none', (): string => join(folder, 'samples')],
+    ['is not there and may not be fetched', (): string => 'owner/clip'],
+  ])(
+    'warns once and goes on where the CLIP %s',
+    async (_, clip) => {
+      vi.stubEnv('HF_HUB_OFFLINE', '1');
+      const metrics = await metricsOf({ prompts, clip_model: clip() });
+      const events = (await all(metrics?.measure(10))).filter(({ kind }) => kind !== 'log');
+      expect(events).toMatchObject([
+        { kind: 'warning', message: expect.stringContaining('samples are not measured any more') as string },
+      ]);
+      expect(await all(metrics?.measure(20))).toEqual([]);
+      vi.unstubAllEnvs();
+    },
+    120_000,
+  );
 
   it('is not there for none', async () => {
     expect(await metricsOf({ prompts, clip_model: 'none' })).toBeUndefined();

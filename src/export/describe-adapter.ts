@@ -1,5 +1,7 @@
 import type { ImportedAdapter } from '../lora/formats/read-any-adapter.ts';
 import { baseName } from '../lora/formats/infer-modules.ts';
+import type { AdaptedModule } from '../lora/adapter-config.ts';
+import { isUnscaled } from '../lora/lycoris.ts';
 import { moduleDelta, squaredNorm } from '../lora/module-delta.ts';
 import { type FrontendVerdict, frontendVerdicts } from './frontends.ts';
 
@@ -50,7 +52,7 @@ export function describeAdapter(adapter: ImportedAdapter): AdapterDescription {
     base: baseName(base.width, base.layers),
     modules: modules.size,
     parameters: [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0),
-    ranks: sorted([...modules.values()].map(({ rank }) => rank)),
+    ranks: sorted([...modules.values()].map(rankOf)),
     scales: sorted([...modules.values()].map(({ scale }) => Number(scale.toPrecision(6)))),
     targets,
     norms: Object.fromEntries(
@@ -60,6 +62,13 @@ export function describeAdapter(adapter: ImportedAdapter): AdapterDescription {
     notices,
     metadata,
   };
+}
+
+/** A layer's rank; of a LoKr of whole matrices, which has none, that of its product. */
+function rankOf({ rank, lycoris }: AdaptedModule): number {
+  if (lycoris?.kind !== 'lokr' || !isUnscaled(lycoris)) return rank;
+  const { one, two } = lycoris;
+  return Math.min(one.rows, one.columns) * Math.min(two.rows, two.columns);
 }
 
 const bar = 30;

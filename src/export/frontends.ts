@@ -58,9 +58,16 @@ export function frontendVerdicts(adapter: ImportedAdapter): readonly FrontendVer
         ),
     verdict(
       'SimpleTuner',
-      (only('diffusers') && failure === undefined) || (only('lycoris') && !isLora),
+      (only('diffusers') && failure === undefined) || only('lycoris'),
       `it reads diffusers' file, or LyCORIS' own; ${exportAs('diffusers')}`,
     ),
+    only('lycoris') && scaled && !isLora
+      ? {
+          program: 'LyCORIS',
+          verdict: 'changed',
+          reason: `its merge_to multiplies LoKr and LoHa by alpha / rank twice (4.1.3); ${exportAs('lycoris')}`,
+        }
+      : verdict('LyCORIS', only('lycoris'), `it reads its own names; ${exportAs('lycoris')}`),
     verdict('peft', only('peft') && adapter.path.endsWith('adapter_model.safetensors'), 'it reads its own folders'),
     { program: 'nunchaku', verdict: 'fails', reason: `it loads no adapter on Sana; ${exportAs('merged')}` },
   ];

@@ -1,13 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createOnnxruntimeEngine } from '../../../src/engine/onnxruntime.ts';
 import { compareAdapters } from '../../../src/export/compare-adapters.ts';
-import { exportAdapter } from '../../../src/export/export-adapter.ts';
 import { extractAdapter } from '../../../src/export/extract-adapter.ts';
+import { mergedWeights, nativeWeights } from '../../../src/export/merged-weights.ts';
 import { openTransformerWeights } from '../../../src/export/transformer-weights.ts';
+import { writeSharded } from '../../../src/export/write-sharded.ts';
 import { float32, type Tensor, toFloat32 } from '../../../src/graph/tensor.ts';
 import { openSafetensors, readTensor, type TensorLocation, writeSafetensors } from '../../../src/io/safetensors.ts';
 import type { Adapter } from '../../../src/lora/adapter-file.ts';
@@ -34,11 +35,11 @@ beforeAll(async () => {
   });
   const start = await createAdapter(modules, model.weights, createRandom(1));
   adapter = { modules, tensors: asTrained(start, createRandom(2)) };
-  const base = { folder: pipeline, model, engine };
-  const about = { title: 'test' };
-  await exportAdapter(adapter, { format: 'merged', output: join(folder, 'merged'), about, base });
-  const native = join(folder, 'merged.safetensors');
-  await exportAdapter(adapter, { format: 'merged', layout: 'native', output: native, about, base });
+  const merged = mergedWeights(model.weights, adapter);
+  const transformer = join(folder, 'merged', 'transformer');
+  await cp(join(pipeline, 'transformer', 'config.json'), join(transformer, 'config.json'));
+  await writeSharded(transformer, merged);
+  await writeSafetensors(join(folder, 'merged.safetensors'), nativeWeights(merged));
 });
 
 afterAll(async () => {

@@ -43,7 +43,7 @@ async function trained(change: Partial<AdapterConfig> = {}): Promise<Adapter> {
 }
 
 describe('exportAdapter as a merged model', () => {
-  for (const type of ['lora', 'dora'] as const) {
+  for (const type of ['lora', 'dora', 'lokr', 'loha'] as const) {
     it(`writes a ${type} into a pipeline that predicts the same`, async () => {
       const output = join(folder, type);
       const base = { folder: pipeline, model, engine };

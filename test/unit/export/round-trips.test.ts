@@ -46,13 +46,16 @@ function products(adapter: Adapter): Float32Array {
   return Float32Array.from(all);
 }
 
-const formats = ['diffusers', 'comfyui', 'kohya'] as const satisfies readonly ExportFormat[];
+const formats = ['diffusers', 'comfyui', 'kohya', 'lycoris'] as const satisfies readonly ExportFormat[];
 const kinds: Readonly<Record<string, Partial<AdapterConfig>>> = {
   'LoRA of all layers, scale 1.5': { alpha: 6 },
   'rank-stabilised LoRA': { rslora: true, alpha: 3 },
   'LoRA of q and cross-attention v alone': { targetModules: ['attn1.to_q', 'attn2.to_v'] },
   'LoRA with patterns': { rankPattern: { 'attn1.to_k': 2, conv_point: 7 }, alphaPattern: { to_v: 0.5 } },
   DoRA: { type: 'dora', alpha: 2 },
+  'LoKr, its larger matrices factored': { type: 'lokr', rank: 2, alpha: 3, lokr: { factor: 4 } },
+  'LoKr of whole matrices': { type: 'lokr', lokr: { fullMatrix: true } },
+  LoHa: { type: 'loha', rank: 3, alpha: 6 },
   'LoRA outside the blocks': { targetModules: ['patch_embed.proj', 'linear_1', 'linear_2', 'linear', 'proj_out'] },
 };
 

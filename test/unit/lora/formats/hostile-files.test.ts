@@ -42,6 +42,14 @@ beforeAll(async () => {
       originals.push(await readFile(path));
     }
   }
+  for (const type of ['lokr', 'loha'] as const) {
+    await exportAdapter(await make({ ...few, type, rank: 1 }), {
+      format: 'lycoris',
+      output: path,
+      about: { title: 'test' },
+    });
+    originals.push(await readFile(path));
+  }
   const draw = (...shape: number[]): Tensor =>
     float32(shape, createRandom(shape.join()).normals(shape.reduce((a, b) => a * b, 1)));
   const base = 'lycoris_transformer_blocks_0_attn1_to_';

@@ -117,14 +117,13 @@ async function whileBusy(columns: number, rows: number, seconds: number, threads
 }
 
 /** Memory while a day of events is shown, a step a second: a frame every so many steps. */
-async function dayLong(columns: number, rows: number, every: number) {
+async function dayLong(columns: number, rows: number, every: number, tell: (memory: object) => void): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collect: unknown = runInNewContext('gc');
   const { stdin, stdout } = terminal(columns, rows, noop);
   const dashboard = await startDashboard({ controls, colors: 'full', stdin, stdout, env: {} });
   const steps = 86_400;
   dashboard.apply(runEvent(steps));
-  const memory: object[] = [];
   for (let step = 1; step <= steps; step++) {
     dashboard.apply(stepEvent(step, steps));
     if (step % 100 === 0)
@@ -137,11 +136,17 @@ async function dayLong(columns: number, rows: number, every: number) {
       await sleep(100);
       if (typeof collect === 'function') collect();
       const { rss, heapUsed } = process.memoryUsage();
-      memory.push({ step, rssMiB: Math.round(rss / 2 ** 20), heapMiB: Number((heapUsed / 2 ** 20).toFixed(1)) });
+      tell({ step, rssMiB: Math.round(rss / 2 ** 20), heapMiB: Number((heapUsed / 2 ** 20).toFixed(1)) });
     }
   }
   dashboard.close();
-  return memory;
+}
+
+interface Options {
+  readonly parts: readonly string[];
+  readonly seconds: number;
+  readonly threads: number;
+  readonly every: number;
 }
 
 /** Adds `bench dashboard`: what its frames cost, how often it redraws while threads compute, and its memory over a day. */
@@ -149,21 +154,23 @@ export function addDashboardCommand(program: Command): void {
   program
     .command('dashboard')
     .description("a frame's cost, redraws while all cores compute, memory over a day of events")
+    .option('--parts <names>', 'which of them, with commas', (text) => text.split(','), ['frames', 'busy', 'day'])
     .option('--seconds <n>', 'length of the step during which redraws are counted', Number, 60)
     .option('--threads <n>', 'threads that compute in it', Number, 2)
     .option('--every <n>', 'steps for each frame of the day', Number, 8)
-    .action(async ({ seconds, threads, every }: Readonly<Record<'seconds' | 'threads' | 'every', number>>) => {
+    .action(async ({ parts, seconds, threads, every }: Options) => {
       process.env['NODE_ENV'] = 'production';
-      for (const [columns, rows] of sizes) {
+      const tell = (what: object): void => console.log(JSON.stringify(what));
+      for (const [columns, rows] of parts.includes('frames') ? sizes : []) {
         await frameCost(columns, rows, 100, 100);
         for (const steps of [100, 100_000]) {
           const ms = await frameCost(columns, rows, steps, 100);
-          console.log(JSON.stringify({ columns, rows, steps, cpuMsPerFrame: Number(ms.toFixed(1)) }));
+          tell({ columns, rows, steps, cpuMsPerFrame: Number(ms.toFixed(1)) });
         }
       }
-      for (const [columns, rows] of sizes) {
-        console.log(JSON.stringify({ columns, rows, threads, ...(await whileBusy(columns, rows, seconds, threads)) }));
+      for (const [columns, rows] of parts.includes('busy') ? sizes : []) {
+        tell({ columns, rows, threads, ...(await whileBusy(columns, rows, seconds, threads)) });
       }
-      for (const sample of await dayLong(200, 60, every)) console.log(JSON.stringify(sample));
+      if (parts.includes('day')) await dayLong(200, 60, every, tell);
     });
 }

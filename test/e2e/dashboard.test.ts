@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -75,6 +75,33 @@ describe.skipIf(!hasTmux)('the dashboard in a terminal', () => {
     await attached.shows('EXIT 0');
     expect(attached.screen()).toContain('stopped at step');
   });
+
+  it('makes pictures of prompts that are typed, in the run itself and attached to it', async () => {
+    const run = open(train(2000));
+    await run.shows(/[1-9]\d*\/2000/);
+    run.press('t');
+    await run.shows('Enter samples, Esc leaves it');
+    run.press('sks dog of "$(ls)', 'Left', 'BSpace', 'Enter');
+    await run.shows('samples 1/1 "sks dog of \\"$(l)", seed 0');
+    const attached = open(['attach', runDir]);
+    await attached.shows(/[1-9]\d*\/2000/);
+    attached.press('t', 'a cat', 'Escape');
+    await attached.shows('arrows pictures');
+    attached.press('t', 'a cat', 'Enter');
+    await attached.shows('samples 2/2 "a cat"');
+    attached.press('q');
+    await attached.shows('EXIT 0');
+    run.press('q', 'y');
+    await run.shows('EXIT 130');
+    const events = (await readFile(join(runDir, 'events.jsonl'), 'utf8')).trimEnd().split('\n');
+    const samples = events.flatMap((line) => (line.includes('"kind":"sample"') ? [JSON.parse(line) as object] : []));
+    expect(samples).toMatchObject([
+      { prompt: 'sks dog of "$(l)', index: 1000, path: expect.stringMatching(/^samples\/typed-1\/step-\d+\.png$/) },
+      { prompt: 'a cat', index: 1001, path: expect.stringMatching(/^samples\/typed-2\/step-\d+\.png$/) },
+    ]);
+    expect(await readdir(join(runDir, 'samples', 'typed-2'))).toHaveLength(1);
+    expect(await readFile(join(runDir, 'report.html'), 'utf8')).toContain('a cat');
+  }, 120_000);
 
   it('may lose its terminal: the run goes on to its end', async () => {
     const terminal = open(train(60));

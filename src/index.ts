@@ -22,9 +22,28 @@ export type { OpenPipelineOptions, SanaPipeline } from './pipeline/open-pipeline
 export { samplePipeline } from './pipeline/sample-pipeline.ts';
 export type { SampledPicture, SamplePipelineOptions } from './pipeline/sample-pipeline.ts';
 
+export { sanaModules } from './models/sana-transformer-config.ts';
+export { adaptedModules } from './lora/adapter-config.ts';
+export type { AdaptedModules, AdapterConfig } from './lora/adapter-config.ts';
 export { createAdapter } from './lora/create-adapter.ts';
+export type { AdapterInit } from './lora/create-adapter.ts';
 export { readAdapter, writeAdapter } from './lora/adapter-file.ts';
 export type { Adapter, WriteAdapterOptions } from './lora/adapter-file.ts';
+export { readAnyAdapter } from './lora/formats/read-any-adapter.ts';
+export type { ImportedAdapter } from './lora/formats/read-any-adapter.ts';
+export { scaleAdapter } from './lora/scale-adapter.ts';
+export { combineAdapters } from './lora/combine-adapters.ts';
+export type { WeightedAdapter } from './lora/combine-adapters.ts';
+export { asLora, resizeAdapter } from './lora/resize-adapter.ts';
+export type { ResizedAdapter } from './lora/resize-adapter.ts';
+export { describeAdapter } from './export/describe-adapter.ts';
+export type { AdapterDescription } from './export/describe-adapter.ts';
+export { exportAdapter } from './export/export-adapter.ts';
+export type { ExportBase, ExportFormat, ExportOptions, ExportResult } from './export/export-adapter.ts';
+export { extractAdapter } from './export/extract-adapter.ts';
+export type { ExtractedAdapter, ExtractOptions } from './export/extract-adapter.ts';
+export { openTransformerWeights } from './export/transformer-weights.ts';
+export type { TransformerWeights } from './export/transformer-weights.ts';
 export { createTrainingStep } from './lora/training-step.ts';
 export type { TrainingBatch, TrainingStep, TrainingStepOptions } from './lora/training-step.ts';
 

@@ -12,6 +12,7 @@ import { bundledCaptioners } from '../src/caption/bundled-models.ts';
 import type { MadeCaption } from '../src/caption/caption-pictures.ts';
 import { bestCaption, captionStage } from '../src/caption/caption-stage.ts';
 import { parseConfig } from '../src/config/load-config.ts';
+import { addCaptionCostCommands } from './caption-costs.ts';
 
 const scenesSchema = z.array(z.object({ picture: z.string(), animal: z.string(), coat: z.string() }));
 type Scene = z.output<typeof scenesSchema>[number];
@@ -23,9 +24,10 @@ function isRight({ animal, coat }: Scene, text: string | undefined): boolean {
 
 /**
  * Adds `bench captions VENV`: on held-out pictures of sana-pico's world, how often each bundled captioner names the right
- * animal in the right colour, and how often the caption does that CLIPScore prefers.
+ * animal in the right colour, and how often the caption does that CLIPScore prefers; and what captioning costs.
  */
 export function addCaptionsCommand(program: Command): void {
+  addCaptionCostCommands(program);
   program
     .command('captions')
     .description('right animal and colour: each captioner, and the best caption by CLIPScore')

@@ -67,14 +67,17 @@ function openaiSource(
   return { settings: { type: config.type, base_url: config.base_url, ...words }, keep: true, caption };
 }
 
-function existingSource(others: readonly string[]): Source {
+/** @param own its name, which several files may have with numbers */
+function existingSource(names: readonly string[], own: string): Source {
   const read = createNvlabsReader();
   return {
     settings: { type: 'existing' },
     keep: false,
     async caption({ path, existing }) {
       // Files that an earlier run wrote are not captions of one's own.
-      const beside = (await read(path)).filter(({ source = '' }) => !others.includes(source));
+      const beside = (await read(path)).filter(
+        ({ source = '' }) => !names.includes(source) && source.replace(/-\d+$/, '') !== own,
+      );
       // None is no failure: not every picture needs one of these.
       return [...new Set([...existing, ...beside.map(({ text }) => text)])].filter((text) => text !== '');
     },
@@ -106,14 +109,14 @@ export async function createCaptioners(
   if (twice !== undefined) {
     throw new UserError(`Two captioners are called ${twice}; give one of them a name of its own (name: ${twice}-2).`);
   }
-  async function sourceOf(config: CaptionerConfig): Promise<Source> {
+  async function sourceOf(config: CaptionerConfig, name: string): Promise<Source> {
     switch (config.type) {
       case 'transformers':
         return await transformersSource(config, client);
       case 'openai':
         return openaiSource(config, env);
       case 'existing':
-        return existingSource(names);
+        return existingSource(names, name);
       case 'template':
         return templateSource(config);
     }
@@ -121,7 +124,7 @@ export async function createCaptioners(
   return await Promise.all(
     captioners.map(async (config, i) => ({
       name: names[i] ?? config.type,
-      ...(await sourceOf(config)),
+      ...(await sourceOf(config, names[i] ?? config.type)),
       // A person's own words are theirs.
       polish: {
         removeBoilerplate: removeBoilerplate && (config.type === 'transformers' || config.type === 'openai'),

@@ -26,18 +26,32 @@ async function textIn(path: string, key: string, vlm: string): Promise<string | 
   return typeof text === 'string' ? text : typeof text === 'number' ? String(text) : undefined;
 }
 
+/** A folder's files by each beginning of their names that may be a picture's: all that ends before a `_`. */
+async function filesByKey(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const files = new Map<string, string[]>();
+  for (const name of (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted()) {
+    for (let at = name.indexOf('_'); at >= 0; at = name.indexOf('_', at + 1)) {
+      const key = name.slice(0, at);
+      const known = files.get(key);
+      if (known) known.push(name);
+      else files.set(key, [name]);
+    }
+  }
+  return files;
+}
+
 /** Reads the captions that NVlabs' tools left beside pictures; folders are listed once. */
 export function createNvlabsReader(): (picture: string) => Promise<readonly Caption[]> {
-  const listings = new Map<string, Promise<readonly string[]>>();
+  const listings = new Map<string, ReturnType<typeof filesByKey>>();
   return async (picture) => {
     const folder = dirname(picture);
-    const listing = listings.get(folder) ?? readdir(folder).then((names) => names.toSorted());
+    const listing = listings.get(folder) ?? filesByKey(folder);
     listings.set(folder, listing);
-    const names = await listing;
     const key = keyOf(picture);
+    const names = (await listing).get(key) ?? [];
     const captions: Caption[] = [];
     for (const name of names) {
-      if (!name.startsWith(`${key}_`) || !name.endsWith('.json') || name.endsWith('_clip_score.json')) continue;
+      if (name.endsWith('_clip_score.json')) continue;
       const vlm = name.slice(key.length + 1, -'.json'.length);
       const text = await textIn(join(folder, name), key, vlm);
       if (text === undefined) continue;
@@ -49,13 +63,20 @@ export function createNvlabsReader(): (picture: string) => Promise<readonly Capt
   };
 }
 
-/** Writes captions beside a picture for NVlabs' trainer; scores have four digits as its own do. */
+/**
+ * Writes captions beside a picture for NVlabs' trainer; scores have four digits as its own do. A captioner has one
+ * caption in this layout: its others are called `<vlm>-2`, `<vlm>-3`.
+ */
 export async function writeNvlabsFiles(picture: string, captions: readonly Caption[]): Promise<void> {
   const key = keyOf(picture);
-  const file = (vlm: string, text: string): string => `${JSON.stringify({ [key]: { [vlm]: text } })}\n`;
+  const counts = new Map<string, number>();
   for (const { text, source = 'caption', score } of captions) {
-    await writeText(join(dirname(picture), `${key}_${source}.json`), file(source, text));
+    const count = (counts.get(source) ?? 0) + 1;
+    counts.set(source, count);
+    const vlm = count === 1 ? source : `${source}-${count}`;
+    const content = (value: string): string => `${JSON.stringify({ [key]: { [vlm]: value } })}\n`;
+    await writeText(join(dirname(picture), `${key}_${vlm}.json`), content(text));
     if (score === undefined) continue;
-    await writeText(join(dirname(picture), `${key}_${source}_clip_score.json`), file(source, score.toFixed(4)));
+    await writeText(join(dirname(picture), `${key}_${vlm}_clip_score.json`), content(score.toFixed(4)));
   }
 }

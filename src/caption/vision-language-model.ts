@@ -18,8 +18,14 @@ const textFirst =
     ' ',
   );
 
+/** A model of a type (`model_type` of its config.json). */
+export interface LoadedModel {
+  readonly type: string;
+  readonly parts: Parts;
+}
+
 /** The parts of a model as they are used here: what transformers.js returns has looser types than any of this. */
-interface Parts {
+export interface Parts {
   readonly processor: {
     (...inputs: readonly unknown[]): Promise<Readonly<Record<string, unknown>>>;
     readonly image_processor?: { readonly config: Readonly<Record<string, unknown>> };
@@ -105,14 +111,10 @@ export async function ask(
 }
 
 /**
- * Loads a vision-language model that transformers.js runs: image-to-text (ViT-GPT2), Florence-2, Moondream, and chat
- * models such as SmolVLM.
+ * Loads the parts of a vision-language model that transformers.js runs.
+ * @throws UserError when it runs none of that type
  */
-export async function loadVisionLanguageModel(
-  model: string,
-  dtype: WeightsDtype,
-  access: ModelAccess,
-): Promise<VisionLanguageModel> {
+export async function loadParts(model: string, dtype: WeightsDtype, access: ModelAccess): Promise<LoadedModel> {
   const config = await transformers.AutoConfig.from_pretrained(model, { local_files_only: !access.remote });
   const type = config.model_type ?? '';
   const Model =
@@ -129,5 +131,15 @@ export async function loadVisionLanguageModel(
     tokenizer: await transformers.AutoTokenizer.from_pretrained(model, options),
     model: await Model.from_pretrained(model, options),
   } as unknown as Parts;
+  return { type, parts };
+}
+
+/** Loads a captioner: image-to-text (ViT-GPT2), Florence-2, Moondream, and chat models such as SmolVLM. */
+export async function loadVisionLanguageModel(
+  model: string,
+  dtype: WeightsDtype,
+  access: ModelAccess,
+): Promise<VisionLanguageModel> {
+  const { type, parts } = await loadParts(model, dtype, access);
   return (picture, generation) => ask(type, parts, picture, generation);
 }

@@ -13,6 +13,7 @@ describe('writeNvlabsFiles', () => {
     await writeNvlabsFiles(picture, [
       { text: 'a "fox"', source: 'VILA1-5-13B', score: 27.10371 },
       { text: 'a red fox', source: 'own' },
+      { text: 'another fox', source: 'own' },
     ]);
     const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown;
     expect(await read('key.1_VILA1-5-13B.json')).toEqual({ 'key.1': { 'VILA1-5-13B': 'a "fox"' } });
@@ -20,6 +21,7 @@ describe('writeNvlabsFiles', () => {
     await writeFile(join(folder, 'key.1_broken.json'), '{');
     expect(await createNvlabsReader()(picture)).toEqual([
       { text: 'a "fox"', source: 'VILA1-5-13B', score: 27.1037 },
+      { text: 'another fox', source: 'own-2' },
       { text: 'a red fox', source: 'own' },
     ]);
     expect(await createNvlabsReader()(join(folder, 'other.png'))).toEqual([]);

@@ -11,6 +11,7 @@ import type { AdapterAbout } from '../export/model-spec.ts';
 import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { type Adapter, adapterFileName } from '../lora/adapter-file.ts';
 import { hasLycoris } from '../lora/resize-adapter.ts';
+import { loadSanaTransformer } from '../models/load-sana-transformer.ts';
 import { type RunSampler, samplePath } from './run-samples.ts';
 
 const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
@@ -58,7 +59,13 @@ export async function* exportFormats(
   const folder = exportFolder(config, runDir);
   const base = {
     folder: sampler.pipeline.folder,
-    model: await sampler.pipeline.loadTransformer(),
+    // What is written and checked is the model itself, whatever precision it was trained in.
+    model:
+      config.train.precision === 'fp32'
+        ? await sampler.pipeline.loadTransformer()
+        : await loadSanaTransformer(join(sampler.pipeline.folder, 'transformer'), {
+            ...(config.model.variant !== null && { variant: config.model.variant }),
+          }),
     engine: sampler.engine,
   };
   const about = await aboutRun(config, runDir, step);

@@ -48,10 +48,16 @@ network.merge_to()</pre>
   }
 }
 
+/** What was trained, then what was made on the way. */
+function adaptersFirst(exports: readonly Exported[]): readonly Exported[] {
+  const isAside = ({ format }: Exported): boolean => format === 'captions' || format === 'page';
+  return exports.toSorted((a, b) => Number(isAside(a)) - Number(isAside(b)));
+}
+
 /** What the runs wrote, and how to use it. */
 export function filesSection(records: readonly RunRecord[]): Html {
   const parts = records.flatMap((record) =>
-    record.exports.map(
+    adaptersFirst(record.exports).map(
       (exported) =>
         html`<article class="card">
           <h3>

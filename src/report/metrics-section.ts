@@ -86,18 +86,22 @@ function table(records: readonly RunRecord[], rows: readonly Row[]): Html {
           </tr>
         </thead>
         <tbody>
-          ${rows.slice(0, mostRows).flatMap((row) =>
-            records.map(({ metrics, label }, run) => {
+          ${rows.slice(0, mostRows).flatMap((row) => {
+            const name = html`${row.prompt} ${row.role === 'class' && html`<span class="tag">class</span>`}`;
+            const having = records.flatMap(({ metrics, label }, run) => {
               const [first, last] = [sampleOf(metrics[0], row), sampleOf(metrics.at(-1), row)];
-              const name = html`${row.prompt} ${row.role === 'class' && html`<span class="tag">class</span>`}`;
-              return html`<tr>
-                <th scope="row" class="words">${run === 0 ? name : html`<span class="hidden">${name}</span>`}</th>
-                ${several && html`<td><span class="key c${run % mostLines}">${label}</span></td>`}
-                ${change(first?.clipI, last?.clipI)} ${change(first?.clipT, last?.clipT)}
-                ${withStart && (row.role === 'class' ? change(undefined, last?.clipIToStart) : html`<td></td>`)}
-              </tr>`;
-            }),
-          )}
+              return last ? [{ first, last, label, run }] : [];
+            });
+            return having.map(
+              ({ first, last, label, run }, i) =>
+                html`<tr>
+                  <th scope="row" class="words">${i === 0 ? name : html`<span class="hidden">${name}</span>`}</th>
+                  ${several && html`<td><span class="key c${run % mostLines}">${label}</span></td>`}
+                  ${change(first?.clipI, last.clipI)} ${change(first?.clipT, last.clipT)}
+                  ${withStart && (row.role === 'class' ? change(undefined, last.clipIToStart) : html`<td></td>`)}
+                </tr>`,
+            );
+          })}
         </tbody>
       </table>
     </div>

@@ -72,7 +72,7 @@ th.part { padding-left: 1.25rem; font-weight: 400; color: var(--quiet); }
 .differs td.quiet { font-weight: 400; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; box-shadow: var(--shade); padding: 1.1rem 1.25rem; }
 .scroll { overflow-x: auto; padding: 0.4rem 1.25rem; }
-td .key, th .key { white-space: nowrap; }
+td .key { white-space: nowrap; }
 header .scroll { margin-top: 1.25rem; }
 .scroll-plain { overflow-x: auto; }
 .runs-table th:first-child { min-width: 8rem; }
@@ -96,7 +96,8 @@ summary { cursor: pointer; color: var(--quiet); font-size: 0.9rem; width: fit-co
 .several .prompt .runs { margin: 0.75rem 1rem 0; }
 .prompt h3 { margin-top: 0.8rem; font-weight: 600; }
 .several .prompt h3 { margin-top: 0; }
-.runs { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); }
+.runs { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill,
+  minmax(min(100%, max(9rem, calc((100% - (var(--runs) - 1) * 1rem) / var(--runs)))), 1fr)); }
 .runs figure { margin: 0; display: flex; flex-direction: column; max-width: 32rem; }
 .prompts:not(.several) :is(.runs, figure) { display: contents; }
 .prompts:not(.several) img { order: -1; margin: 0; }
@@ -165,7 +166,9 @@ summary { cursor: pointer; color: var(--quiet); font-size: 0.9rem; width: fit-co
 @media (max-width: 40rem) {
   h2 { margin-top: 2.75rem; }
   .facts { grid-template-columns: 1fr 1fr; }
+  .facts div:last-child:nth-child(odd) { grid-column: 1 / -1; }
   .words { min-width: 10rem; }
+  .pictures .words { min-width: 26rem; }
   .card { padding: 0.9rem 1rem; }
   .scroll { padding: 0.25rem 1rem; }
   .prompt { padding: 0; }

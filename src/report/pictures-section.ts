@@ -15,6 +15,8 @@ interface Caption {
   readonly text: string;
   readonly score: number | undefined;
   readonly captioner: string | undefined;
+  /** What the captioner was set to, as JSON. */
+  readonly settings: string | undefined;
 }
 
 /** Captions and their scores out of captions.jsonl, by the picture's hash and by its name. */
@@ -37,23 +39,37 @@ async function captionsOf({ runDir, config }: RunRecord): Promise<ReadonlyMap<st
         continue;
       }
       if (!isRecord(row) || typeof row['text'] !== 'string') continue;
-      const { text, score, captioner, hash, picture } = row;
+      const { text, score, captioner, hash, picture, settings } = row;
       const key = typeof hash === 'string' ? hash : picture;
       if (typeof key !== 'string') continue;
       const caption = {
         text,
         score: typeof score === 'number' ? score : undefined,
         captioner: typeof captioner === 'string' ? captioner : undefined,
+        settings: JSON.stringify(settings),
       };
-      captions.set(key, [...(captions.get(key) ?? []), caption]);
+      // The table only grows: a captioner's words by other settings, and other scores of the same words, are of old.
+      const others = (captions.get(key) ?? []).filter(
+        (other) =>
+          other.captioner !== caption.captioner || (other.settings === caption.settings && other.text !== text),
+      );
+      captions.set(key, [...others, caption]);
     }
     if (captions.size > 0) break;
   }
   return captions;
 }
 
+/** Class pictures' ids: `class`, their folder's name, and the file. */
+const classId = /^class\/([^/]+)\/(.+)$/;
+
 /** Where a picture of a run lies, by its id `data set/path below its folder`. */
 function picturePath({ config }: RunRecord, id: string): string | undefined {
+  const [, folder, file] = classId.exec(id) ?? [];
+  if (config && folder !== undefined && file !== undefined) {
+    const own = config.dataset.sources.find(({ class_data_dir: path }) => path !== null && basename(path) === folder);
+    return join(own?.class_data_dir ?? join(config.dataset.cache_dir, 'class-pictures', folder), file);
+  }
   for (const { name, path } of config?.dataset.sources ?? []) {
     const prefix = `${name ?? basename(path)}/`;
     if (id.startsWith(prefix)) return join(path, id.slice(prefix.length));
@@ -76,7 +92,7 @@ async function pictureRow(
     <td>
       ${picture ? html`<img src="${picture.url}" alt="" width="${picture.width}" height="${picture.height}" />` : html``}
     </td>
-    <th scope="row">${id}</th>
+    <th scope="row">${classId.exec(id)?.[2] ?? id}${classId.test(id) && html` <span class="tag">class</span>`}</th>
     <td class="number">${uses}</td>
     <td class="number">${formatValue(loss)}</td>
     <td class="number">

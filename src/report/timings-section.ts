@@ -12,6 +12,8 @@ const stages: readonly (readonly [Stage, string])[] = [
   ['export', 'export'],
 ];
 
+const measuring = 'measuring samples';
+
 /** What a run took, without the time between its sessions. */
 export function totalSeconds({ stageSeconds, metricsSeconds }: RunRecord): number {
   return [...stageSeconds.values()].reduce((sum, seconds) => sum + seconds, metricsSeconds);
@@ -23,13 +25,13 @@ function partsOf({ stageSeconds, metricsSeconds }: RunRecord): ReadonlyMap<strin
     const seconds = stageSeconds.get(stage);
     return seconds === undefined ? [] : [[name, seconds] as const];
   });
-  return new Map([...parts, ...(metricsSeconds > 0 ? [['measuring samples', metricsSeconds] as const] : [])]);
+  return new Map([...parts, ...(metricsSeconds > 0 ? [[measuring, metricsSeconds] as const] : [])]);
 }
 
 /** What the runs took: stages, parts of a step, memory. */
 export function timingsSection(records: readonly RunRecord[]): Html {
   const parts = records.map(partsOf);
-  const names = [...new Set(parts.flatMap((of) => [...of.keys()]))];
+  const names = [...stages.map(([, name]) => name), measuring].filter((name) => parts.some((of) => of.has(name)));
   const row = (name: string, values: readonly string[], isPart = false): Html =>
     html`<tr>
       <th scope="row" ${isPart && html`class="part"`}>${name}</th>

@@ -198,11 +198,18 @@ describe('writeReport', () => {
 
   it('tells captions and scores of the pictures, by their contents', async () => {
     const runDir = await writeRun('a', [step(1, 1)]);
-    const row = { picture: '1.png', captioner: 'florence', text: 'a <dog>', score: 27.31 };
-    await writeText(join(runDir, 'captions.jsonl'), `${JSON.stringify(row)}\nno json\n`);
+    const row = { picture: '1.png', captioner: 'florence', text: 'a <dog>', score: 27.31, settings: { words: 2 } };
+    const older = [
+      { ...row, text: 'an old word', settings: { words: 1 } },
+      { ...row, score: 12.5 },
+    ];
+    const rows = [...older, row].map((row) => JSON.stringify(row));
+    await writeText(join(runDir, 'captions.jsonl'), `${rows.join('\n')}\nno json\n`);
     const out = join(folder, 'page.html');
     await writeReport([runDir], out);
     const page = await readFile(out, 'utf8');
     expect(page).toMatch(/a &lt;dog&gt;\s*<span class="quiet"\s*>florence, 27\.3</);
+    expect(page).not.toContain('12.5');
+    expect(page).not.toContain('an old word');
   });
 });

@@ -7,6 +7,12 @@ export interface PlainTensor {
   readonly data: TensorData;
 }
 
+/** A weight that is neither in a file nor in the model: the model names it as if it were a file. */
+export interface WeightPart {
+  readonly path: string;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
 /** What the engine asks its worker. */
 export type Request =
   | {
@@ -21,6 +27,7 @@ export type Request =
       /** Whether weights are kept in the order that products read them in. */
       readonly prepacks: boolean;
       readonly cpuFallback: boolean;
+      readonly parts?: readonly WeightPart[];
     }
   | { readonly kind: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, PlainTensor>> }
   | { readonly kind: 'dispose'; readonly session: number }

@@ -35,7 +35,10 @@ const patterns: readonly (readonly [trouble: EngineTrouble, pattern: RegExp])[] 
   ['lost', /CUDA (failure|error) (\d+: )?.*(illegal|unspecified launch|ECC|launch timed out|unknown error)/i],
   ['lost', /Failed to wait for the operation/],
   ['memory', /out of memory|OUT_OF_(DEVICE|HOST)?_?MEMORY|OUTOFMEMORY|8007000E|ALLOC_FAILED|bad_?alloc/i],
-  ['memory', /Failed to allocate memory|Allocation size too large|max buffer size|numbers_storage_buffers_/i],
+  [
+    'memory',
+    /Failed to allocate memory|Allocation size too large|max buffer size|numbers_storage_buffers_|Status Message: narrowing_error/i,
+  ],
   ['memory', /\[Invalid Buffer.* is invalid due to a previous error/i],
   ['op', /fallback to CPU EP has been explicitly disabled|Could not find an implementation for|is not a registered/],
   [
@@ -76,7 +79,7 @@ export function explainTrouble(
 function firstLine(reason: string): string {
   const [line = ''] = reason.trim().split('\n');
   return line
-    .replace(/^(Non-zero status code.*Status Message: )?\/\S+:\d+ .* was false\. /, '')
+    .replace(/^(Non-zero status code.*Status Message: )?(\/\S+:\d+ .* was false\. )?/, '')
     .replace(/[.\s]+$/, '')
     .slice(0, 200);
 }

@@ -44,6 +44,7 @@ async function compile({
   recomputes,
   prepacks,
   cpuFallback,
+  parts = [],
 }: Extract<Request, { kind: 'compile' }>): Promise<void> {
   const disabled = recomputes ? ['CommonSubexpressionElimination', ...unwanted] : unwanted;
   const created = await ort.InferenceSession.create(model, {
@@ -55,6 +56,7 @@ async function compile({
     // Patterns keep the largest run's memory for ever.
     enableMemPattern: false,
     logSeverityLevel: 4,
+    ...(parts.length > 0 && { externalData: parts }),
     extra: {
       session: {
         model_external_initializers_file_folder_path: folder,

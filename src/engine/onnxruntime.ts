@@ -8,14 +8,15 @@ import { bindInputs, createGraph, type Graph } from '../graph/graph.ts';
 import type { OnnxDialect } from '../graph/onnx/emitter.ts';
 import { type FedSize, serialize } from '../graph/onnx/serialize.ts';
 import { mul } from '../graph/ops/elementwise.ts';
-import { float32, tensor, type Tensor } from '../graph/tensor.ts';
+import { float32, tensor, type Tensor, tensorBytes } from '../graph/tensor.ts';
 import { input } from '../graph/value.ts';
-import { isTensorLocation, type TensorLocation, type Weights } from '../io/safetensors.ts';
+import { widenWeights } from '../graph/widen-weights.ts';
+import { isTensorLocation, readTensor, type TensorLocation, type Weights } from '../io/safetensors.ts';
 import { findCudaLibrary, missingLibraries } from './cuda-libraries.ts';
 import type { CompileOptions, Engine, Executable } from './engine.ts';
 import { findWeight } from './find-weight.ts';
 import { createGate, shutGate, waitOutside } from './native-gate.ts';
-import type { PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
+import type { PlainTensor, Reply, Request, WeightPart } from './onnxruntime-messages.ts';
 import { explainTrouble, type Provider, type Surroundings } from './onnxruntime-trouble.ts';
 import { startWorker } from './start-worker.ts';
 
@@ -137,11 +138,13 @@ export function createOnnxruntimeEngine({
   }
 
   async function compile(
-    graph: Graph,
+    given: Graph,
     weights: Weights,
     { recomputes = false }: CompileOptions = {},
   ): Promise<Executable> {
-    const { folder, locate } = await placeWeights(graph, weights);
+    // Only the CPU and CUDA cast bfloat16, and not every GPU has float16.
+    const graph = provider === 'cpu' || provider === 'cuda' ? given : widenWeights(given);
+    const { folder, locate, parts } = await placeWeights(graph, weights, graph !== given);
     if (provider === 'webgpu') await (device ??= keepDevice());
     // Copied, since a buffer that comes out of Node's pool cannot be handed over.
     const sizes: FedSize[] = [];
@@ -152,9 +155,9 @@ export function createOnnxruntimeEngine({
     };
     const model = new Uint8Array(serialize(graph, options));
     const prepacks = [...graph.weights.values()].some(({ dtype }) => dtype === 'int8');
-    const request = compileRequest(model, folder, { recomputes, prepacks });
+    const request = { ...compileRequest(model, folder, { recomputes, prepacks }), parts };
     const { session } = request;
-    await ask(request, [model.buffer]);
+    await ask(request, [model.buffer, ...parts.map(({ data }) => data.buffer)]);
     let disposed = false;
     return {
       async run(feeds) {
@@ -206,13 +209,29 @@ type Located = ReturnType<Parameters<typeof serialize>[1]['weight']>;
  * Where each weight's bytes are, relative to the one folder that onnxruntime is told: the deepest that holds all files.
  * Symbolic links are resolved first, since onnxruntime refuses those that lead out of the folder (a hub's cache is
  * made of them).
+ * @param handsOver whether all weights go through memory, large ones as `parts` beside the model
  */
 async function placeWeights(
   graph: Graph,
   weights: Weights,
-): Promise<{ folder: string; locate: (name: string) => Located }> {
+  handsOver: boolean,
+): Promise<{ folder: string; locate: (name: string) => Located; parts: readonly WeightPart[] }> {
   const found = new Map<string, TensorLocation | Tensor>();
-  for (const name of graph.weights.keys()) found.set(name, await findWeight(graph, weights, name));
+  const parts = new Map<string, WeightPart>();
+  for (const name of graph.weights.keys()) {
+    const source = await findWeight(graph, weights, name);
+    if (!handsOver) {
+      found.set(name, source);
+      continue;
+    }
+    // onnxruntime takes weights from files or from memory, and not from both.
+    const held = isTensorLocation(source) ? await readTensor(source) : source;
+    found.set(name, held);
+    if (held.data.byteLength < LARGE) continue;
+    // Copied, since what is handed over is gone, and it may be the caller's.
+    parts.set(name, { path: `%${parts.size}`, data: new Uint8Array(tensorBytes(held)) });
+    found.delete(name);
+  }
   const paths = new Map<string, string>();
   for (const source of found.values()) {
     if (isTensorLocation(source) && !paths.has(source.path)) paths.set(source.path, await realpath(source.path));
@@ -220,7 +239,10 @@ async function placeWeights(
   const folder = commonFolder([...paths.values()]);
   return {
     folder,
+    parts: [...parts.values()],
     locate(name) {
+      const part = parts.get(name);
+      if (part) return { location: part.path, offset: 0, length: part.data.byteLength };
       const source = found.get(name);
       if (!source) return neverAsked(name);
       if (!isTensorLocation(source)) return source;
@@ -231,6 +253,9 @@ async function placeWeights(
     },
   };
 }
+
+/** Bytes from which a weight in memory is handed over beside the model, which cannot be larger than 2 GiB. */
+const LARGE = 2 ** 20;
 
 function commonFolder(paths: readonly string[]): string {
   const [first] = paths;

@@ -71,6 +71,8 @@ describe('explainTrouble', () => {
     ['CUDA failure 2: out of memory ; GPU=0', 'memory'],
     ['CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED', 'memory'],
     ['Failed to allocate memory for requested buffer of size 8589934592', 'memory'],
+    // More than 2^32 elements on WebGPU.
+    ["Non-zero status code returned while running Add node. Name:'Add_0' Status Message: narrowing_error", 'memory'],
     ['CUDA failure 700: an illegal memory access was encountered', 'lost'],
     ['CUDA failure 719: unspecified launch failure', 'lost'],
     ['D3D12 error: 887A0005 DXGI_ERROR_DEVICE_REMOVED', 'lost'],

@@ -3,7 +3,7 @@ import { Box, Text } from 'ink';
 import { useLook } from './look.ts';
 import { type Piece, styledLine } from './styled-line.ts';
 
-/** A box of one mark, so many columns by rows. */
+/** A box of so many columns by rows, with a mark in the first column of each row: what it stands for fills the box. */
 export function MarkBox({
   mark,
   columns,
@@ -13,12 +13,11 @@ export function MarkBox({
   readonly columns: number;
   readonly rows: number;
 }) {
-  const line = mark.repeat(Math.max(0, columns));
   return (
     <Box flexDirection="column" width={columns} height={rows} flexShrink={0} overflowY="hidden">
       {Array.from({ length: Math.max(0, rows) }, (_, i) => (
         <Text key={i} wrap="truncate">
-          {line}
+          {mark}
         </Text>
       ))}
     </Box>

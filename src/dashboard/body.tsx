@@ -81,6 +81,14 @@ export function Body({
   return (
     <Box flexDirection={isWide ? 'row' : 'column'} height={height} overflowY="hidden">
       <Box flexDirection="column" width={left} flexShrink={0}>
+        {points.length === 0 && curveRows > 1 && (
+          <Block
+            id="loss"
+            lines={[heading('loss', 'from the first step on', column)]}
+            width={column}
+            height={curveRows}
+          />
+        )}
         {points.length > 0 && curveRows > 1 && (
           <Curve
             name="loss"

@@ -26,9 +26,9 @@ export interface Marked {
  * millions.
  */
 export interface Marks {
-  /** The character that is to fill a box of lines; under one key there is one at a time. Lines are as wide as the box. */
+  /** The character for a box of lines; under one key there is one at a time. Lines are as wide as the box. */
   text(key: string, lines: readonly string[], columns: number): string;
-  /** The character that is to fill a picture's box. */
+  /** The character for a picture's box. */
   picture(path: string, columns: number, rows: number): string;
   find(mark: string): Marked | undefined;
 }

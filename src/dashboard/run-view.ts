@@ -13,12 +13,21 @@ export interface StageProgress {
   readonly time: number;
 }
 
+/** A picture that was made of a prompt. */
+export interface PictureView {
+  readonly step: number;
+  /** Relative to the run's folder. */
+  readonly path: string;
+  /** What a CLIP makes of it, where one measures. */
+  readonly metrics?: { readonly clipI: number; readonly clipT: number };
+}
+
 /** A prompt with the pictures that were made of it. */
 export interface PromptView {
   readonly prompt: string;
   readonly seed: number;
-  /** Ascending steps; paths are relative to the run's folder. */
-  readonly pictures: readonly { readonly step: number; readonly path: string }[];
+  /** Ascending steps. */
+  readonly pictures: readonly PictureView[];
 }
 
 /** What a dashboard shows of a run: a bounded summary of its events, kept by {@link createRunView}. */
@@ -79,7 +88,7 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
 } {
   const recent: StepSeconds[] = [];
   const stages = new Map<Stage, StageProgress>();
-  const prompts = new Map<number, { prompt: string; seed: number; pictures: { step: number; path: string }[] }>();
+  const prompts = new Map<number, { prompt: string; seed: number; pictures: PictureView[] }>();
   const log: string[] = [];
   let state: Omit<RunView, 'stages' | 'prompts' | 'log' | 'seconds'> = {
     name: '',
@@ -150,6 +159,13 @@ export function createRunView(describe: (event: TimedEvent) => string | undefine
         break;
       case 'metrics':
         state = { ...state, metrics: event };
+        for (const { index, clipI, clipT } of event.samples) {
+          const prompt = prompts.get(index);
+          if (!prompt) continue;
+          prompt.pictures = prompt.pictures.map((picture) =>
+            picture.step === event.step ? { ...picture, metrics: { clipI, clipT } } : picture,
+          );
+        }
         break;
       case 'sample': {
         const { index, seed, step, path } = event;

@@ -48,6 +48,8 @@ export function Samples({
   const at = selection.picture ?? pictures.length - 1;
   const chosen = pictures[at];
   if (!prompt || !chosen) return null;
+  const { metrics } = chosen;
+  const measured = metrics ? `, CLIP-I ${metrics.clipI.toFixed(3)}, CLIP-T ${metrics.clipT.toFixed(3)}` : '';
   const about = `${selection.prompt + 1}/${prompts.length} ${JSON.stringify(prompt.prompt)}, seed ${prompt.seed}`;
   const hasLarge = height >= 22;
   const stripRows = hasLarge ? Math.max(4, Math.floor((height - 1) / 4) - 1) : Math.max(1, height - 2);
@@ -58,14 +60,14 @@ export function Samples({
   const strip = hasLarge ? evenly(pictures.length, count) : [...evenly(at, count - 1), at];
   return (
     <Box flexDirection="column" width={width} height={height} overflowY="hidden" flexShrink={0}>
-      <Block id="samples" lines={[heading('samples', about, width)]} width={width} />
+      <Block id="samples" lines={[heading('samples', hasLarge ? about : about + measured, width)]} width={width} />
       {hasLarge && (
         <Picture
           id="large"
           path={join(runDir, chosen.path)}
           columns={Math.min(width - 1, Math.round(largeRows * cellRatio))}
           rows={largeRows}
-          label={`step ${chosen.step}${selection.picture === undefined ? ' (newest)' : ''}`}
+          label={`step ${chosen.step}${selection.picture === undefined ? ' (newest)' : ''}${measured}`}
           isChosen
         />
       )}

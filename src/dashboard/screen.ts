@@ -4,8 +4,8 @@ import stringWidth from 'string-width';
 import type { Drawing } from './drawing.ts';
 import type { Marked } from './marks.ts';
 
-/** Matches a run of one mark. */
-const markRun = /([\u{100000}-\u{10fffd}])\1*/gu;
+/** Matches a mark. */
+const anyMark = /[\u{100000}-\u{10fffd}]/gu;
 
 /** Half of a mark, as JavaScript keeps characters of plane 16: rows without any are seen through quickly. */
 const halfMark = /[\udbc0-\udbff]/;
@@ -38,18 +38,19 @@ export interface Screen {
   close(): void;
 }
 
-function piecesOf(line: string): readonly Piece[] {
+/** The pieces of a row. A mark stands in the first column of its box; the blanks behind it are the box's too. */
+function piecesOf(line: string, find: (mark: string) => Marked | undefined): readonly Piece[] {
   if (!halfMark.test(line)) return line === '' ? [] : [{ text: line, columns: stringWidth(line) }];
   const pieces: Piece[] = [];
   const add = (text: string): void => {
     if (text !== '') pieces.push({ text, columns: stringWidth(text) });
   };
   let end = 0;
-  for (const match of line.matchAll(markRun)) {
-    const [text, mark = ''] = match;
-    add(line.slice(end, match.index));
-    pieces.push({ text, columns: text.length / mark.length, mark });
-    end = match.index + text.length;
+  for (const { 0: mark, index } of line.matchAll(anyMark)) {
+    add(line.slice(end, index));
+    const columns = find(mark)?.columns ?? 1;
+    pieces.push({ text: '', columns, mark });
+    end = index + mark.length + columns - 1;
   }
   add(line.slice(end));
   return pieces;
@@ -80,7 +81,7 @@ function placesOf(rows: readonly (readonly Piece[])[], find: (mark: string) => M
 
 /** A frame as text alone: every box with its lines, and blanks where graphics are or will be. */
 export function textOfFrame(frame: string, find: (mark: string) => Marked | undefined): readonly string[] {
-  const rows = frame.split('\n').map(piecesOf);
+  const rows = frame.split('\n').map((line) => piecesOf(line, find));
   const places = placesOf(rows, find);
   return rows.map((pieces, row) => rowText(pieces, row, places, (columns) => ' '.repeat(columns)));
 }
@@ -192,7 +193,7 @@ export function createScreen({
 
   return {
     show(frame) {
-      rows = frame.split('\n').map(piecesOf);
+      rows = frame.split('\n').map((line) => piecesOf(line, find));
       paint();
     },
     again(from) {

@@ -36,6 +36,8 @@ const framesPerSecond = 10;
 const share = 0.02 * availableParallelism();
 /** The quickest of so many frames is what one costs; the others waited for the engine's threads. */
 const measuredFrames = 8;
+/** Milliseconds between two frames at most. */
+const longestPause = 5000;
 /** How long a terminal may take to say what it can, in milliseconds: around the world and back, on a busy machine. */
 const patience = 1000;
 /** Where a terminal does not tell a character's size: what is usual, for the sharpness of its pictures. */
@@ -146,8 +148,8 @@ export async function startDashboard({
   const drawWhenDue = (): void => {
     // A terminal that does not take what it was given gets no more until it does.
     if (stdout.writableLength > 0) return;
-    // Not longer than a second, however busy the machine was with the frames that were measured.
-    const pause = isStale ? Math.min(1000, Math.min(...costs) / share) : 1000;
+    // A machine that is busy with other work gives a frame little: then there are few of them, but some.
+    const pause = Math.max(isStale ? 0 : 1000, Math.min(longestPause, Math.min(...costs) / share));
     if (costs.length === 0 || now() - drawn >= pause) draw();
     else {
       // The clock alone costs next to nothing.

@@ -23,7 +23,15 @@ const look = {
   colors: 'none',
   cellRatio: 2,
   // A picture of its step's number, as wide and high as its box.
-  marks: { text: marks.text, picture: (path: string) => path.slice(-5, -4) },
+  marks: {
+    text: marks.text,
+    picture: (path: string, columns: number, rows: number) =>
+      marks.text(
+        `${path} ${columns} ${rows}`,
+        Array.from({ length: rows }, () => path.slice(-5, -4).repeat(columns)),
+        columns,
+      ),
+  },
 } as const;
 
 /** A frame of Ink's as the screen shows it, without weights. */
@@ -188,7 +196,7 @@ describe('Dashboard', () => {
         kind: 'metrics',
         step: 40,
         model: 'clip-pico',
-        samples: [],
+        samples: [{ index: 0, prompt: 'prompt 0', seed: 7, role: 'subject', clipI: 0.8123, clipT: 0.3 }],
         subject: { clipI: 0.75, clipT: 0.25 },
         class: { clipI: 0.1, clipT: 0.2, clipIToStart: 0.875 },
         seconds: 1,
@@ -204,7 +212,7 @@ describe('Dashboard', () => {
       'metrics CLIP-I 0.75, CLIP-T 0.25, class kept 0.88 at step 40',
       'validation 0.5 at step 40',
       'sigma 0.50 to 1.00 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 0.6',
-      'step 40 (newest)',
+      'step 40 (newest), CLIP-I 0.812, CLIP-T 0.300',
     ]) {
       expect(text).toContain(part);
     }

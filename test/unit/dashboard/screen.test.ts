@@ -13,6 +13,9 @@ const graphic = (name: string): Drawing => ({
   free: `<forget ${name}>`,
 });
 
+/** A row of a box as Ink lays it out: its mark, and blanks. */
+const box = (mark: string, columns: number): string => mark + ' '.repeat(columns - 1);
+
 /** A screen ten columns wide, and what was written to it, without the marks of one go. */
 function open(marked: Map<string, Marked>, columns = 10) {
   let written = '';
@@ -62,7 +65,7 @@ describe('createScreen', () => {
       marked.set(textMark, { drawing: { kind: 'text', lines, columns: 3 }, columns: 3, rows: lines.length });
     const { screen, taken } = open(marked);
     set('abc', 'def');
-    const frame = `> ${textMark.repeat(3)} <\n> ${textMark.repeat(3)} <`;
+    const frame = `> ${box(textMark, 3)} <\n> ${box(textMark, 3)} <`;
     screen.show(frame);
     expect(taken()).toBe(row(1, '> abc <') + row(2, '> def <'));
     // Other text, the same frame.
@@ -74,8 +77,8 @@ describe('createScreen', () => {
   it('shows a picture when it is there, once, and writes around it', () => {
     const marked = new Map<string, Marked>([[pictureMark, { drawing: undefined, columns: 4, rows: 2 }]]);
     const { screen, taken } = open(marked);
-    const box = pictureMark.repeat(4);
-    const frame = (left: string): string => `${left} ${box} |\n-- ${box} |\nlabel`;
+    const dog = box(pictureMark, 4);
+    const frame = (left: string): string => `${left} ${dog} |\n-- ${dog} |\nlabel`;
     screen.show(frame('ab'));
     expect(taken()).toBe(row(1, 'ab      |') + row(2, '--      |') + row(3, 'label'));
     marked.set(pictureMark, { drawing: graphic('dog'), columns: 4, rows: 2 });
@@ -94,30 +97,30 @@ describe('createScreen', () => {
       [otherMark, { drawing: graphic('cat'), columns: 4, rows: 1 }],
     ]);
     const { screen, taken } = open(marked);
-    screen.show(`a ${pictureMark.repeat(4)}`);
+    screen.show(`a ${box(pictureMark, 4)}`);
     taken();
-    screen.show(`a ${otherMark.repeat(4)}`);
+    screen.show(`a ${box(otherMark, 4)}`);
     expect(taken()).toBe(`<no dog>${row(1, 'a     ')}<cat data>\u001b[1;3H<cat>`);
     screen.show('help');
     expect(taken()).toBe(`<no cat>${row(1, 'help')}`);
-    screen.show(`a ${pictureMark.repeat(4)}`);
+    screen.show(`a ${box(pictureMark, 4)}`);
     expect(taken()).toBe(`${row(1, 'a     ')}\u001b[1;3H<dog>`);
     // Somewhere else.
-    screen.show(`\na ${pictureMark.repeat(4)}`);
+    screen.show(`\na ${box(pictureMark, 4)}`);
     expect(taken()).toBe(`<no dog>${row(1, '')}${row(2, 'a     ')}\u001b[2;3H<dog>`);
   });
 
   it('shows nothing of a picture whose box is cut off', () => {
     const marked = new Map<string, Marked>([[pictureMark, { drawing: graphic('dog'), columns: 4, rows: 2 }]]);
     const { screen, taken } = open(marked);
-    screen.show(`a ${pictureMark.repeat(4)}`);
+    screen.show(`a ${box(pictureMark, 4)}`);
     expect(taken()).toBe(row(1, 'a     '));
   });
 
   it('begins anew where nobody knows what the terminal shows, and leaves nothing behind', () => {
     const marked = new Map<string, Marked>([[pictureMark, { drawing: graphic('dog'), columns: 4, rows: 1 }]]);
     const { screen, taken } = open(marked);
-    screen.show(`a ${pictureMark.repeat(4)}`);
+    screen.show(`a ${box(pictureMark, 4)}`);
     taken();
     screen.again('all');
     expect(taken()).toBe(`<no dog><forget dog>\u001b[2J${row(1, 'a     ')}<dog data>\u001b[1;3H<dog>`);

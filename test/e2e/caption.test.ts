@@ -94,7 +94,7 @@ describe('sana-train caption', () => {
     // What a kill interrupts is asked again: one request each, and one more where the disk was slower than the kill.
     expect(server.requests.length).toBeLessThanOrEqual(pictures + 2 * kills);
     expect(lines.length).toBe(pictures);
-  }, 300_000);
+  }, 600_000);
 
   it('captions offline by the bundled models, and says by the exit code whether all is captioned', async () => {
     const folder = await setUp(2, [

@@ -79,17 +79,29 @@ describe('captionStage', () => {
   it('tells of pictures below a score, and leaves them out where that is asked', async () => {
     const folder = await setUp();
     const caption = { clip_model: join(goldens, 'clip'), captioners: [{ type: 'template', template: 'a teal dog' }] };
-    const { pictures } = await run(folder, caption);
-    const [least = 0, most = 0] = pictures.map(({ captions }) => captions[0]?.score ?? 0).toSorted((a, b) => a - b);
-    // Scores of a random CLIP may be below 0, where no threshold is.
-    const min_score = Math.max(0, most) + 1;
-    expect(least).toBeLessThan(min_score);
+    const min_score = 100;
     const kept = await run(folder, { ...caption, min_score });
     expect(kept.examples).toHaveLength(2);
     expect(kept.warnings.filter((message) => message.includes('below min_score'))).toHaveLength(2);
     const left = await run(folder, { ...caption, min_score, below_min_score: 'skip' });
     expect(left.examples).toHaveLength(0);
-  }, 30_000);
+  }, 60_000);
+
+  it('goes on without a server that is down, and says which pictures lack its captions', async () => {
+    const folder = await setUp();
+    const down = { type: 'openai', base_url: 'http://127.0.0.1:9/v1', model: 'm', max_retries: 0 };
+    const { pictures, incomplete, warnings } = await run(folder, {
+      selection: 'uniform',
+      captioners: [down, { type: 'template', template: 'a fox' }],
+    });
+    expect(incomplete).toBe(2);
+    expect(pictures.map(({ captions }) => captions.map(({ text }) => text))).toEqual([['a fox'], ['a fox']]);
+    const told = warnings.filter((message) => message.includes('could not be asked')).toSorted();
+    expect(told.map((message) => message.slice(0, 29))).toEqual([
+      'set/0.png has no caption by m',
+      'set/1.png has no caption by m',
+    ]);
+  });
 
   it('says which [trigger] has nothing to stand for', async () => {
     const folder = await setUp();

@@ -62,6 +62,7 @@ describe('createOpenaiCaptioner', () => {
   it.each<readonly [string, MockAnswer]>([
     ['429', { status: 429, headers: { 'retry-after': '0' } }],
     ['500', { status: 500, body: '<html>oops</html>' }],
+    ['a page', { headers: { 'content-type': 'text/html' }, body: '<html><body>Bad gateway</body></html>' }],
     ['half a JSON', { body: '{"choices": [' }],
     ['another JSON', { body: '{"error": "busy"}' }],
   ])('asks again after %s', async (_, first) => {

@@ -88,11 +88,11 @@ function flowLevels(steps: number, shift: number): { sigmas: Float32Array; times
 
 /**
  * From the noise where Flow-DPM-Solver begins, then even in lambda. The ends, before the shift, move outwards as steps
- * grow more: sigma 1 - 1 / (1 + 1.5 N) and 1 / (1 + 4 N), so that the last step, which is of first order, is a
- * quarter of an even one. Both were found on sana-pico at 14 steps (npm run bench -- solvers).
+ * grow more: sigma 1 - 1 / (1 + 1.3 N) and 1 / (1 + 4.3 N), so that the last step, which is of first order, is about
+ * a quarter of an even one. Both were found on sana-pico at 14 steps (npm run bench -- solvers).
  */
 function logSnrLevels(steps: number, shift: number): { sigmas: Float32Array; timesteps: Float32Array } {
-  const lambdas = linspace(-Math.log(1.5 * steps), Math.log(4 * steps), Math.max(2, steps)).subarray(0, steps);
+  const lambdas = linspace(-Math.log(1.3 * steps), Math.log(4.3 * steps), Math.max(2, steps)).subarray(0, steps);
   const levels = lambdas.map((lambda, i) =>
     shiftSigma(i === 0 ? 1 - 1 / numTrainTimesteps : 1 / (1 + Math.exp(lambda)), shift),
   );

@@ -135,6 +135,8 @@ export async function startDashboard({
     stdin: input.keys,
     exitOnCtrlC: false,
     patchConsole: false,
+    // Who asked for the dashboard all the same gets it: lines for a screen reader are the plain log's.
+    isScreenReaderEnabled: false,
     debug: true,
   });
   const draw = (): void => {

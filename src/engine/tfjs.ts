@@ -11,6 +11,7 @@ import { isTensorLocation, readTensor, type Weights } from '../io/safetensors.ts
 import type { Engine, Executable } from './engine.ts';
 import { findWeight } from './find-weight.ts';
 import { loadTfjs, useBackend } from './load-tfjs.ts';
+import { explainTfjsTrouble } from './tfjs-trouble.ts';
 import { fromTfjs, toTfjs } from './tfjs-tensors.ts';
 
 /** Settings of the TensorFlow.js engine. */
@@ -215,9 +216,10 @@ function runNode(tf: Tfjs, node: Node, inputs: readonly tfjs.Tensor[], bindings:
     results = node.tfjs(tf, inputs, (dim) => evaluateDim(dim, bindings));
   } catch (error) {
     const shapes = inputs.map(({ shape }) => `[${shape.join(', ')}]`).join(' and ');
-    throw new Error(`tfjs: ${node.op} of ${shapes}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw (
+      explainTfjsTrouble(node.op, reason) ?? new Error(`tfjs: ${node.op} of ${shapes}: ${reason}`, { cause: error })
+    );
   }
   // A kernel that has nothing to do may hand its operand back, which is freed on its own.
   return results.map((result, i) => (inputs.includes(result) || results.indexOf(result) < i ? result.clone() : result));

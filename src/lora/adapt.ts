@@ -3,7 +3,7 @@ import { reshape } from '../graph/ops/broadcast.ts';
 import { dropout } from '../graph/ops/activation.ts';
 import { add, div, mul, sqrt, sub } from '../graph/ops/elementwise.ts';
 import { matMul } from '../graph/ops/matmul.ts';
-import { transpose } from '../graph/ops/movement.ts';
+import { concat, split, transpose } from '../graph/ops/movement.ts';
 import { reduceSumSquare } from '../graph/ops/reduce.ts';
 import { stopGradient } from '../graph/ops/stop-gradient.ts';
 import { input, type Value } from '../graph/value.ts';
@@ -52,6 +52,27 @@ export function graphAdapter(
     return reshape(value, shape);
   }
 
+  // Products of one x and each of its modules' A are one product; by x, then by module.
+  const lows = new Map<Value, ReadonlyMap<string, Value>>();
+
+  /** A x of each of the modules that are plain LoRA of the same x: [B, r, N] or [B, N, r]. */
+  function lowOf({ module, x, from, to, siblings = [module] }: Projection): Value | undefined {
+    const known = lows.get(x)?.get(module);
+    if (known) return known;
+    const shared = siblings.flatMap((name) => {
+      const adapted = modules.get(name);
+      const isPlain = adapted && !adapted.dora && !adapted.lycoris && (!training || adapted.dropout === 0);
+      return isPlain ? [{ name, rank: adapted.rank }] : [];
+    });
+    if (shared.length < 2 || !shared.some(({ name }) => name === module)) return undefined;
+    const a = shared.map(({ name, rank }) => parameter(name, 'lora_A', [rank, -1]));
+    const ranks = shared.map(({ rank }) => rank);
+    const parts = split(project(x, from, concat(a, 0), to), to === 'rows' ? 2 : 1, ranks);
+    const byName = new Map(parts.map((part, i) => [shared[i]?.name ?? '', part]));
+    lows.set(x, byName);
+    return byName.get(module);
+  }
+
   const adapt: Adapt = (projection) => {
     const { module, x, from, kernel, bias, y, to } = projection;
     const adapted = modules.get(module);
@@ -62,7 +83,7 @@ export function graphAdapter(
     if (lycoris) return add(y, hadamardProduct(lycoris, projection, dropped, scale));
     const a = parameter(module, 'lora_A', [rank, -1]); // [r, in]
     const b = parameter(module, 'lora_B', [-1, rank]); // [out, r]
-    const low = project(dropped, from, a, to); // [B, r, N] or [B, N, r]
+    const low = lowOf(projection) ?? project(dropped, from, a, to); // [B, r, N] or [B, N, r]
     // Scaling the low rank is next to nothing beside scaling the result.
     if (!dora) return add(y, project(times(low, scale), to, b, to));
 

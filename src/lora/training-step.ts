@@ -99,7 +99,10 @@ export async function createTrainingStep(
   const outputs: Record<string, Value> = { loss, losses };
   for (const [i, gradient] of grads.entries()) outputs[`gradient.${names[i]}`] = gradient;
   const graph = createGraph(gradientCheckpointing ? checkpoint(outputs, { loss, boundaries }) : outputs);
-  const executable = await engine.compile(graph, weights, { recomputes: gradientCheckpointing });
+  const castsTwice = graph.nodes.some(
+    ({ op, inputs: [source] }) => op === 'cast' && source?.node.leaf?.kind === 'weight',
+  );
+  const executable = await engine.compile(graph, weights, { recomputes: gradientCheckpointing || castsTwice });
 
   return {
     parameters: new Map([...adapter.parameters].map(([name, value]) => [name, value.shape.map(Number)])),

@@ -24,6 +24,8 @@ export interface Projection {
   /** x W^T + bias */
   readonly y: Value;
   readonly to: Layout;
+  /** The modules that multiply the same x, this one among them. @default this one alone */
+  readonly siblings?: readonly string[];
 }
 
 /** What an adapter makes of a projection's result: y itself where it adapts nothing. */

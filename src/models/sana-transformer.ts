@@ -54,7 +54,7 @@ export function sanaTransformer(
   const modules = sanaModules(config);
   const d = innerWidth(config);
 
-  function linear(module: string, x: Value, from: Layout, to: Layout): Value {
+  function linear(module: string, x: Value, from: Layout, to: Layout, siblings = [module]): Value {
     const found = modules.get(module);
     if (!found) throw new RangeError(`sanaTransformer: no module ${module}`);
     const { inFeatures, outFeatures, kernel: side, bias } = found;
@@ -63,7 +63,7 @@ export function sanaTransformer(
     const kernel = take(`${module}.weight`, stored, matrix);
     const given = products.layoutOf(module, to);
     const offset = bias ? biasAlong(take(`${module}.bias`, [outFeatures]), given) : undefined;
-    const projection = { module, x, from, kernel, ...(offset && { bias: offset }), to: given };
+    const projection = { module, x, from, kernel, ...(offset && { bias: offset }), to: given, siblings };
     const y = adapt({ ...projection, y: products.multiply(projection) });
     return given === to ? y : swapLayout(y);
   }
@@ -143,9 +143,11 @@ export function sanaTransformer(
    */
   function linearAttention(name: string, x: Value): Value {
     const heads = [b, config.num_attention_heads, config.attention_head_dim, n];
-    const q = relu(reshape(normalizeHeads(`${name}.norm_q`, linear(`${name}.to_q`, x, 'rows', 'columns')), heads));
-    const k = relu(reshape(normalizeHeads(`${name}.norm_k`, linear(`${name}.to_k`, x, 'rows', 'columns')), heads));
-    const v = reshape(linear(`${name}.to_v`, x, 'rows', 'columns'), heads);
+    const names = ['to_q', 'to_k', 'to_v'].map((part) => `${name}.${part}`);
+    const columns = (part: 'q' | 'k' | 'v'): Value => linear(`${name}.to_${part}`, x, 'rows', 'columns', names);
+    const q = relu(reshape(normalizeHeads(`${name}.norm_q`, columns('q')), heads));
+    const k = relu(reshape(normalizeHeads(`${name}.norm_k`, columns('k')), heads));
+    const v = reshape(columns('v'), heads);
     const states = matMul(v, k, { transB: true }); // [B, h, D / h, D / h]
     const normalizer = matMul(reduceSum(k, [-1]), q, { transA: true }); // [B, h, 1, N]
     const out = div(matMul(states, q), add(normalizer, 1e-15));
@@ -158,8 +160,9 @@ export function sanaTransformer(
     const heads = (value: Value, tokens: Dim): Value =>
       reshape(value, [b, config.num_cross_attention_heads, config.cross_attention_head_dim, tokens]);
     const q = heads(normalizeHeads(`${name}.norm_q`, linear(`${name}.to_q`, x, 'rows', 'columns')), n);
-    const k = heads(normalizeHeads(`${name}.norm_k`, linear(`${name}.to_k`, text, 'rows', 'columns')), t);
-    const v = heads(linear(`${name}.to_v`, text, 'rows', 'columns'), t);
+    const names = [`${name}.to_k`, `${name}.to_v`];
+    const k = heads(normalizeHeads(`${name}.norm_k`, linear(`${name}.to_k`, text, 'rows', 'columns', names)), t);
+    const v = heads(linear(`${name}.to_v`, text, 'rows', 'columns', names), t);
     let scores = matMul(q, mul(k, config.cross_attention_head_dim ** -0.5), { transA: true }); // [B, h, N, T]
     if (inputs.encoderAttentionBias) scores = add(scores, inputs.encoderAttentionBias);
     const out = matMul(v, softmax(scores), { transB: true }); // [B, h, D / h, N]

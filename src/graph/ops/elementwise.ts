@@ -238,6 +238,17 @@ export function cast(x: Value, dtype: DType): Value {
   return x.dtype === dtype ? x : outputOf(castOp([x], { dtype }));
 }
 
+/**
+ * A frozen weight's cast once more, so that the first need not be kept until the backward pass: a model stored in 16 bits
+ * would be in memory in 32. Anything else as it is.
+ */
+export function castAgain(x: Value): Value {
+  const [source] = x.node.inputs;
+  return x.node.op === 'cast' && source?.node.leaf?.kind === 'weight'
+    ? outputOf(castOp([source], { dtype: x.dtype }))
+    : x;
+}
+
 const clipOp = defineOp<readonly [x: Value], { readonly min: number; readonly max: number }>({
   name: 'clip',
   infer: ([x]) => [x],

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+
+import { findWeight } from '../../../src/engine/find-weight.ts';
+import { createGraph } from '../../../src/graph/graph.ts';
+import { fromFloat32, tensor } from '../../../src/graph/tensor.ts';
+import { derivedWeight, type Value, weight } from '../../../src/graph/value.ts';
+import type { Weights } from '../../../src/io/safetensors.ts';
+
+const values = Float32Array.of(1, 2, 3, 4, -5, 6, 7, 8);
+const weights: Weights = new Map([['w', fromFloat32('bfloat16', [2, 2, 2], values)]]);
+
+async function find(value: Value, name: string): Promise<unknown> {
+  return findWeight(createGraph({ y: value }), weights, name);
+}
+
+describe('findWeight', () => {
+  it('gives a weight as it is stored', async () => {
+    expect(await find(weight('w', [2, 4], 'bfloat16'), 'w')).toBe(weights.get('w'));
+  });
+
+  it('makes float32 of a small one, in the shape that is asked for', async () => {
+    expect(await find(derivedWeight('w', [4, 2], 'float32'), 'w#float32')).toEqual(tensor('float32', [4, 2], values));
+  });
+
+  it('reverses the last two axes, of one that is itself derived too', async () => {
+    const turned = tensor('float32', [2, 2, 2], Float32Array.of(4, 3, 2, 1, 8, 7, 6, -5));
+    expect(await find(derivedWeight('w', [2, 2, 2], 'reversed'), 'w#reversed')).toEqual(turned);
+    const twice = derivedWeight('w#float32', [2, 2, 2], 'reversed');
+    expect(await find(twice, 'w#float32#reversed')).toEqual(turned);
+  });
+
+  it('refuses what is missing, of another dtype or of another size', async () => {
+    await expect(find(weight('v', [2]), 'v')).rejects.toThrow('The weight v is missing');
+    await expect(find(weight('w', [2, 4]), 'w')).rejects.toThrow('The weight w is bfloat16 [2, 2, 2], and float32');
+    await expect(find(derivedWeight('w', [9], 'float32'), 'w#float32')).rejects.toThrow('[9] is expected');
+  });
+});

@@ -1,17 +1,12 @@
 import { graphCost, type GraphCost } from '../src/graph/cost.ts';
 import type { Graph } from '../src/graph/graph.ts';
-import { bytesPerElement, type DType, elementCount } from '../src/graph/tensor.ts';
-import type { Weights } from '../src/io/safetensors.ts';
-import { adaptedModules } from '../src/lora/adapter-config.ts';
-import { createTrainingStep } from '../src/lora/training-step.ts';
+import { adaptedModules, type AdaptedModules } from '../src/lora/adapter-config.ts';
 import {
   parseSanaTransformerConfig,
   sanaModules,
   type SanaTransformerConfig,
 } from '../src/models/sana-transformer-config.ts';
-import { sanaInputs } from '../src/models/load-sana-transformer.ts';
-import { sanaTransformer } from '../src/models/sana-transformer.ts';
-import { weightShapes } from '../src/models/weight-shapes.ts';
+import { stepGraph, weightPlaces } from '../src/run/step-cost.ts';
 
 /** Modules that LoRA adapts in the two standard steps. */
 export const standardTargets = {
@@ -34,35 +29,20 @@ export function standardConfig(layers = 4): SanaTransformerConfig {
   return parseSanaTransformerConfig(json, 'config.json');
 }
 
-/** Where a transformer's weights would lie: graphs are built from that, and nothing is read. */
-export function weightPlaces(config: SanaTransformerConfig, dtype: DType = 'float32'): Weights {
-  let offset = 0;
-  const shapes = weightShapes((read) => sanaTransformer(config, read, sanaInputs(config)));
-  return new Map(
-    [...shapes].map(([name, shape]) => {
-      const byteLength = elementCount(shape) * bytesPerElement(dtype);
-      const place = { path: 'model.safetensors', dtype, shape, offset, byteLength };
-      offset += byteLength;
-      return [name, place] as const;
-    }),
-  );
+/** The graph of a LoRA step of rank 16, as an engine is given it. */
+async function standardStepGraph(
+  targets: keyof typeof standardTargets,
+  precision: 'fp32' | 'int8',
+  gradientCheckpointing: boolean,
+): Promise<Graph> {
+  const config = standardConfig();
+  const model = { config, weights: weightPlaces(config, { dtype: 'float32', precision }) };
+  return stepGraph(model, standardModules(config, targets), gradientCheckpointing);
 }
 
-/** The graph of a LoRA step of rank 16, as an engine is given it. */
-export async function standardStepGraph(
-  targets: keyof typeof standardTargets,
-  { config = standardConfig(), gradientCheckpointing = false } = {},
-): Promise<Graph> {
-  let captured: Graph | undefined;
-  const engine = {
-    name: 'none',
-    compile: (graph: Graph) => {
-      captured = graph;
-      return Promise.resolve({ run: () => Promise.resolve({}), dispose: () => Promise.resolve() });
-    },
-    close: () => Promise.resolve(),
-  };
-  const modules = adaptedModules(sanaModules(config), {
+/** LoRA of rank 16. */
+export function standardModules(config: SanaTransformerConfig, targets: keyof typeof standardTargets): AdaptedModules {
+  return adaptedModules(sanaModules(config), {
     type: 'lora',
     rank: 16,
     alpha: 16,
@@ -72,18 +52,19 @@ export async function standardStepGraph(
     rslora: false,
     dropout: 0,
   });
-  await createTrainingStep(engine, { config, weights: weightPlaces(config) }, modules, { gradientCheckpointing });
-  if (!captured) throw new RangeError('standardStepGraph: nothing was compiled');
-  return captured;
 }
 
 /** What the standard steps take, by name: what test/unit/graph/goldens/step-cost.json records. */
 export async function standardCosts(): Promise<Record<string, GraphCost>> {
   const costs: Record<string, GraphCost> = {};
   for (const targets of ['attention', 'all'] as const) {
-    for (const gradientCheckpointing of [false, true]) {
-      const name = `${targets === 'all' ? 'all layers' : 'q, k, v'}${gradientCheckpointing ? ', checkpointing' : ''}`;
-      costs[name] = graphCost(await standardStepGraph(targets, { gradientCheckpointing }), standardSizes);
+    for (const [precision, checkpointing] of [
+      ['fp32', false],
+      ['fp32', true],
+      ['int8', false],
+    ] as const) {
+      const name = `${targets === 'all' ? 'all layers' : 'q, k, v'}, ${precision}${checkpointing ? ', checkpointing' : ''}`;
+      costs[name] = graphCost(await standardStepGraph(targets, precision, checkpointing), standardSizes);
     }
   }
   return costs;

@@ -1,8 +1,10 @@
 /**
- * What a run will take, before it runs. Rough on purpose: counts of multiplications and of stored activations, with
- * factors that a few runs on two cores gave (each is named below). They are meant to tell minutes from hours and 3 GB
- * from 30, and are good to a factor of two.
+ * What a run will take, before it runs. A training step is counted on its own graph (src/run/step-cost.ts) and times
+ * and bytes follow from the counts by factors fitted to measurements, which test/unit/run/estimate.test.ts keeps; the
+ * other stages are counts of multiplications and of activations.
  */
+import type { GraphCost } from '../graph/cost.ts';
+import type { DType } from '../graph/tensor.ts';
 import type { DcAeConfig, DcAeStage } from '../models/dc-ae-config.ts';
 import type { Gemma2Config } from '../models/gemma2-config.ts';
 import { hiddenWidth, innerWidth, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
@@ -15,8 +17,8 @@ export interface ModelSize {
   /** Bytes of the transformer's weights as the files hold them. */
   readonly transformerBytes: number;
   readonly vaeBytes: number;
-  /** Whether the transformer's files hold float32; others are converted, and the copies stay in memory. */
-  readonly transformerIsFloat32: boolean;
+  /** What the transformer's files hold; what is not float32 is converted as it is used. */
+  readonly transformerDtype: DType;
 }
 
 /** Pictures that a run makes. */
@@ -35,7 +37,10 @@ export interface RunSize {
   /** Samples of one forward and backward pass, class pictures among them. */
   readonly batchSize: number;
   readonly accumulation: number;
-  readonly gradientCheckpointing: boolean;
+  /** What one forward and backward pass takes, of a batch of the largest pictures. */
+  readonly step: GraphCost;
+  /** What the frozen weights are multiplied in. */
+  readonly precision: 'fp32' | 'int8';
   /** Pixels of the largest and of the mean picture as it is trained. */
   readonly largestPixels: number;
   readonly meanPixels: number;
@@ -80,12 +85,11 @@ export interface RunEstimate {
 
 const float = 4;
 
-// Node, onnxruntime and the compiled graph: 150 MB (bench/step, four layers of 1152 wide, anonymous memory).
-const baseMemory = 150e6;
+// Node, onnxruntime and the compiled graph (npm run bench -- step; the test's table).
+const baseMemory = 170 * 2 ** 20;
 
-// Bytes a token, layer and channel that the backward pass needs of the forward one. Four and eight layers of 1152 at
-// 256 and 1024 tokens took 130 to 165 above the base (bench/step, attention adapters of rank 16).
-const activationBytes = 150;
+// Of what lives at once by the graph's order: what onnxruntime's arena loses between blocks.
+const arenaFactor = 1.1;
 
 // Bytes of a picture's pixel and first-stage channel at the worst moment: a million pixels took 3 GB to encode and 4 GB
 // to decode with 128 channels, 512 x 512 half as much (src/models/dc-ae.ts).
@@ -97,6 +101,12 @@ const untiledPixels = 1024 * 1024;
 // What a network reaches of the speed that a product of two 1024 x 1024 matrices has: four fifths of a training step
 // are matrix products, and the f32c32 autoencoder took as long at 256 and 512 pixels.
 const share = 0.8;
+
+// A training step's operations a second over that speed: steps of 4 layers of 1152 and 2240 channels, of 256 and 1024
+// tokens, all came to 256 to 274 GFLOP/s (bench/measured.json), and an operation of a step takes 1 / 1.12 of the processor
+// time that one of measureSpeed's product takes, which also waits for operands to be handed over. In 8 bits 1 / 3.0.
+const stepShare = 1.2;
+const int8Share = 3.2;
 
 // Feeds, the optimizer and the start of a graph: what a step of the smallest models takes.
 const stepSeconds = 0.01;
@@ -156,6 +166,11 @@ function tiled(pixels: number): number {
   return pixels > untiledPixels ? tilePixels : pixels;
 }
 
+/** Seconds of a forward and backward pass of the largest pictures. */
+function passSeconds({ step, precision }: RunSize, speed: number): number {
+  return step.flops / (speed * (precision === 'int8' ? int8Share : stepShare));
+}
+
 /**
  * Memory, disk and time of a run.
  * @param gigaflops what measureSpeed gives for the engine
@@ -163,30 +178,21 @@ function tiled(pixels: number): number {
 export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
   const { model, samples } = run;
   const { transformer, vae, textEncoder } = model;
-  const d = innerWidth(transformer);
   const [first] = vae.encoder;
   const channels = first?.channels ?? 0;
   const largestSample = Math.max(0, ...samples.map(({ width, height }) => width * height));
 
   const layer = textEncoderSize(textEncoder) / textEncoder.num_hidden_layers;
-  const size = transformerSize(transformer);
-  const weights = model.transformerBytes + (model.transformerIsFloat32 ? 0 : size * float);
-  const tokens = tokensOf(model, run.largestPixels) * run.batchSize;
-  const perLayer = activationBytes * tokens * d;
-  const activations = run.gradientCheckpointing
-    ? perLayer + float * tokens * d * transformer.num_layers
-    : perLayer * transformer.num_layers;
-  // The adapter, its gradients, and what the optimizer keeps.
-  const trained = run.adapterParameters * float * (2 + run.stateSize);
-  const train = baseMemory + weights + activations + trained;
+  // 8-bit weights of the blocks, for x and for dx.
+  const quantized = run.precision === 'int8' ? 2 * transformerParameters(transformer).image : 0;
+  // The adapter, its gradients as the engine gives them and as they are gathered, and what the optimizer keeps.
+  const trained = run.adapterParameters * float * (3 + run.stateSize);
+  const train = baseMemory + model.transformerBytes + quantized + arenaFactor * run.step.peakBytes + trained;
 
   const speed = gigaflops * 1e9;
-  const { image, text } = transformerParameters(transformer);
-  const meanTokens = tokensOf(model, run.meanPixels);
-  // Forward, and backward to the inputs: frozen weights get no gradient. Text is not differentiated.
-  const passes = run.gradientCheckpointing ? 3 : 2;
-  const sample = 2 * image * meanTokens * passes + 4 * text * run.textTokens;
-  const step = stepSeconds + (sample * run.batchSize * run.accumulation) / (speed * share);
+  // Nearly all of a step is in proportion to the image tokens.
+  const pass = passSeconds(run, speed) * (run.largestPixels > 0 ? run.meanPixels / run.largestPixels : 1);
+  const step = stepSeconds + pass * run.accumulation;
   const secondsOf = (pictures: readonly SampleSize[]): number =>
     pictures.reduce(
       (sum, picture) => sum + passesOf(picture) * stepSeconds + sampleFlops(model, picture) / (speed * share),

@@ -14,6 +14,7 @@ import type { SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { preparePrompt } from '../text/prompt.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { type ModelSize, type RunSize, transformerSize } from './estimate.ts';
+import { stepCost } from './step-cost.ts';
 import { type CacheModels, latentKeyOf, promptKeyOf } from './fill-cache.ts';
 import { type RunPlan, plannedPrompts, plannedSamples } from './run-plan.ts';
 
@@ -72,7 +73,7 @@ export async function modelSize(pipeline: SanaPipeline, isHere: boolean, variant
       ...configs,
       transformerBytes: transformerSize(configs.transformer) * bytes,
       vaeBytes: 0,
-      transformerIsFloat32: bytes === 4,
+      transformerDtype: bytes === 4 ? 'float32' : 'bfloat16',
     };
   }
   const { weights } = await pipeline.loadTransformer();
@@ -80,7 +81,7 @@ export async function modelSize(pipeline: SanaPipeline, isHere: boolean, variant
     ...configs,
     transformerBytes: bytesOf(weights),
     vaeBytes: bytesOf((await pipeline.loadVae()).weights),
-    transformerIsFloat32: [...weights.values()].every(({ dtype }) => dtype === 'float32'),
+    transformerDtype: [...weights.values()].find(({ dtype }) => dtype !== 'float32')?.dtype ?? 'float32',
   };
 }
 
@@ -126,13 +127,13 @@ export async function runSize(options: RunSizeOptions): Promise<{
     newPrompts.length === prompts.length ? captions : captionSizes(newPrompts, tokenizer, maxSequenceLength);
 
   const unique = new Map<string, Sample>();
-  const pixels = { sum: 0, count: 0, largest: 0 };
+  const pixels = { sum: 0, count: 0, largest: { height: 0, width: 0 } };
   const keys = cached?.models ?? { vaeKey: '', textKey: '', chi, maxSequenceLength };
   for (const one of plannedSamples(plan, step)) {
     const { height, width } = one.placement.crop;
     pixels.sum += height * width;
     pixels.count++;
-    pixels.largest = Math.max(pixels.largest, height * width);
+    if (height * width > areaOf(pixels.largest)) pixels.largest = { height, width };
     unique.set(latentKeyOf(one, keys), one);
   }
   const newPictures = await missing([...unique.keys()], async (key) => (cached ? await cached.cache.has(key) : false));
@@ -146,14 +147,27 @@ export async function runSize(options: RunSizeOptions): Promise<{
     steps,
     guided: guidanceScale > 1,
   }));
-  const side = Math.sqrt(pixels.largest);
+  const largestPixels = areaOf(pixels.largest);
+  const side = Math.sqrt(largestPixels);
+  const batchSize = train.train_batch_size * (train.with_prior_preservation ? 2 : 1);
+  const patch = options.model.vae.spatialCompression * options.model.transformer.patch_size;
+  const stepOfLargest = await stepCost(options.model.transformer, modules, {
+    dtype: options.model.transformerDtype,
+    precision: train.precision,
+    gradientCheckpointing: train.gradient_checkpointing,
+    batch: batchSize,
+    height: Math.max(1, pixels.largest.height / patch),
+    width: Math.max(1, pixels.largest.width / patch),
+    textTokens: captions.mean,
+  });
   const size: RunSize = {
     model: options.model,
     steps: left,
-    batchSize: train.train_batch_size * (train.with_prior_preservation ? 2 : 1),
+    batchSize,
     accumulation: train.gradient_accumulation_steps,
-    gradientCheckpointing: train.gradient_checkpointing,
-    largestPixels: pixels.largest,
+    step: stepOfLargest,
+    precision: train.precision,
+    largestPixels,
     meanPixels: pixels.count > 0 ? pixels.sum / pixels.count : 0,
     textTokens: captions.mean,
     adapterParameters: [...modules]
@@ -170,6 +184,10 @@ export async function runSize(options: RunSizeOptions): Promise<{
     checkpoints: Math.min(all, (train.checkpoints_total_limit ?? Number.POSITIVE_INFINITY) + 1),
   };
   return { size, captions };
+}
+
+function areaOf({ height, width }: { readonly height: number; readonly width: number }): number {
+  return height * width;
 }
 
 async function missing<T>(values: readonly T[], isThere: (value: T) => Promise<boolean>): Promise<readonly T[]> {

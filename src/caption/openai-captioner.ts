@@ -85,7 +85,15 @@ export function createOpenaiCaptioner(options: OpenaiOptions): CaptionFunction {
   let failures = 0;
 
   async function attempt(body: string, signal: AbortSignal | undefined): Promise<Attempt> {
-    const timeout = AbortSignal.timeout(options.timeoutSeconds * 1000);
+    signal?.throwIfAborted();
+    // AbortSignal.timeout and .any would keep each request, its picture too, until the time is over.
+    const controller = new AbortController();
+    const stop = (): void => controller.abort(signal?.reason);
+    signal?.addEventListener('abort', stop, { once: true });
+    const timer = setTimeout(
+      () => controller.abort(new DOMException('no answer in time', 'TimeoutError')),
+      options.timeoutSeconds * 1000,
+    );
     let response: Response;
     let text: string;
     try {
@@ -96,12 +104,15 @@ export function createOpenaiCaptioner(options: OpenaiOptions): CaptionFunction {
           ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
         },
         body,
-        signal: signal ? AbortSignal.any([timeout, signal]) : timeout,
+        signal: controller.signal,
       });
       text = await response.text();
     } catch (error) {
       signal?.throwIfAborted();
       return { error: new CaptionError(`${url} could not be asked: ${reasonOf(error)}.`, { cause: error }) };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
     }
     const { status } = response;
     if (status === 401 || status === 403) {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -38,6 +39,7 @@ export interface StepOptions {
   readonly precision: keyof typeof storage;
   readonly batch: number;
   readonly checkpointing: 'on' | 'off';
+  readonly threads: number;
 }
 
 /** What the files of a precision hold; int8 is made of them. */
@@ -71,6 +73,7 @@ export function addStepOptions(command: Command): Command {
         .default('fp32'),
     )
     .option('--batch <n>', 'samples a step', wholeNumber, 1)
+    .option('--threads <n>', 'threads of a product, of both sides', wholeNumber, availableParallelism())
     .addOption(
       new Option('--checkpointing <on|off>', 'recompute blocks in the backward pass')
         .choices(['on', 'off'])
@@ -113,7 +116,7 @@ export async function openStepper(options: StepOptions): Promise<Stepper> {
   const { layers, width, heads, crossHeads, rank, batch: batchSize, textTokens, realTextTokens } = options;
   const folder = await randomTransformer({ layers, width, heads, crossHeads, dtype: storage[options.precision] });
   const exact = await loadSanaTransformer(folder);
-  const engine = createOnnxruntimeEngine();
+  const engine = createOnnxruntimeEngine({ threads: options.threads });
   const model =
     options.precision === 'int8'
       ? await quantizeTransformer(exact, {

@@ -2,59 +2,99 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
+import { openSample, openText, openVae, type Part, parseSize, type Storage, storage } from './parts.ts';
+import { randomModel, sanaSizes } from './random-model.ts';
 import { addStepOptions, openStepper, type StepOptions } from './step.ts';
 
-/** A side of the comparison that runs one step when it is asked to. */
-interface Side {
-  readonly name: string;
-  step(): Promise<number>;
-  close(): Promise<void>;
+const parts = ['step', 'sample', 'encode', 'decode', 'text'] as const;
+
+interface VersusOptions extends StepOptions {
+  readonly what: (typeof parts)[number];
+  readonly rounds: number;
+  readonly size: number;
+  readonly tokens: number;
+  readonly padded: number;
+  readonly peers: string;
 }
 
-/** Adds `bench versus VENV`: this project and PyTorch take turns, step by step, on the same two cores. */
+/** Adds `bench versus VENV`: this project and PyTorch take turns, run by run, on the same cores. */
 export function addVersusCommand(program: Command): void {
-  addStepOptions(program.command('versus').description('a training step here and with diffusers, alternated'))
-    .argument('<venv>', 'a Python environment with torch, diffusers and peft')
-    .option('--rounds <n>', 'steps of each side', Number, 8)
-    .action(async (venv: string, options: StepOptions & { readonly rounds: number }) => {
-      const [ours, peer] = [await openStepper(options), openPeer(venv, options)];
-      await ours.step();
-      const sides: readonly Side[] = [
-        { name: `sana-train ${options.precision}`, ...ours },
-        { name: 'PyTorch fp32', step: () => peer.step('fp32'), close: peer.close },
-        { name: 'PyTorch bf16', step: () => peer.step('bf16'), close: async () => undefined },
+  addStepOptions(program.command('versus').description('a part here and with PyTorch, alternated'))
+    .argument('<venv>', 'a Python environment with torch, diffusers, transformers and peft')
+    .addOption(new Option('--what <part>', 'what runs').choices(parts).default('step'))
+    .option('--size <px>', 'side of the picture; of a step --latent', parseSize, 512)
+    .option('--tokens <n>', 'tokens that the text encoder reads', Number, 280)
+    .option('--padded <n>', 'tokens with the padding that diffusers adds', Number, 540)
+    .option('--peers <list>', "PyTorch's precisions", 'fp32,bf16')
+    .option('--rounds <n>', 'runs of each side', Number, 8)
+    .action(async (venv: string, options: VersusOptions) => {
+      const ours = await openOurs(options);
+      const peer = openPeer(venv, await peerArguments(options));
+      await ours.run();
+      const sides = [
+        { name: `sana-train ${options.precision}`, run: ours.run },
+        ...options.peers.split(',').map((name) => ({ name: `PyTorch ${name}`, run: () => peer.run(name) })),
       ];
       const seconds = sides.map((): number[] => []);
       for (let round = 0; round < options.rounds; round++) {
-        for (const [i, side] of sides.entries()) seconds[i]?.push(await side.step());
+        for (const [i, side] of sides.entries()) seconds[i]?.push(await side.run());
       }
-      for (const side of sides) await side.close();
+      await ours.close();
+      await peer.close();
       const fastest = Math.min(...(seconds[0] ?? []));
-      console.log(
-        '| side | minimum s | median s | maximum s | ours / this, by minimum |\n| --- | --- | --- | --- | --- |',
-      );
+      console.log('| side | minimum s | median s | maximum s | ours / this, by minimum |');
+      console.log('| --- | --- | --- | --- | --- |');
       for (const [i, { name }] of sides.entries()) {
         const sorted = (seconds[i] ?? []).toSorted((a, b) => a - b);
-        const [minimum = Number.NaN, median = Number.NaN, maximum = Number.NaN] = [
-          sorted[0],
-          sorted[sorted.length >> 1],
-          sorted.at(-1),
-        ];
-        console.log(
-          `| ${name} | ${[minimum, median, maximum, fastest / minimum].map((value) => value.toFixed(3)).join(' | ')} |`,
-        );
+        const minimum = sorted[0] ?? Number.NaN;
+        const figures = [minimum, sorted[sorted.length >> 1], sorted.at(-1), fastest / minimum];
+        console.log(`| ${name} | ${figures.map((value = Number.NaN) => value.toFixed(3)).join(' | ')} |`);
       }
     });
 }
 
-function openPeer(
-  venv: string,
-  options: StepOptions,
-): { step(precision: string): Promise<number>; close(): Promise<void> } {
-  const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
-  const flags = Object.entries({
+/** The transformer that is sampled has the layers and the width of a step's. */
+async function openOurs(options: VersusOptions): Promise<Part> {
+  const { what, size, layers, tokens } = options;
+  if (what === 'step') {
+    const stepper = await openStepper(options);
+    return { run: () => stepper.step(), close: () => stepper.close() };
+  }
+  const precision = storedPrecision(options.precision);
+  switch (what) {
+    case 'sample':
+      return openSample({ model: '0.6b', layers, size, steps: 20, textTokens: options.realTextTokens, precision });
+    case 'encode':
+    case 'decode':
+      return openVae({ size, half: what, precision });
+    case 'text':
+      return openText({ layers, precision, tokens });
+  }
+}
+
+function storedPrecision(precision: StepOptions['precision']): Storage {
+  return precision in storage ? (precision as Storage) : 'bf16';
+}
+
+async function peerArguments(options: VersusOptions): Promise<readonly string[]> {
+  const { what, layers, size } = options;
+  if (what === 'step') return ['peer.py', ...stepFlags(options)];
+  const dtype = storage[storedPrecision(options.precision)];
+  const model =
+    what === 'sample'
+      ? ({ kind: 'transformer', ...sanaSizes['0.6b'], layers, dtype } as const)
+      : what === 'text'
+        ? ({ kind: 'text', layers, dtype } as const)
+        : ({ kind: 'vae', dtype } as const);
+  const tokens = what === 'text' ? options.tokens : options.realTextTokens;
+  const flags = { size, tokens, padded: options.padded };
+  return ['peer_parts.py', what, await randomModel(model), ...flagsOf(flags)];
+}
+
+function stepFlags(options: StepOptions): readonly string[] {
+  return flagsOf({
     layers: options.layers,
     width: options.width,
     heads: options.heads,
@@ -66,16 +106,30 @@ function openPeer(
     targets: options.targets,
     batch: options.batch,
     checkpointing: options.checkpointing,
-  }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = spawn(python, [join(import.meta.dirname, 'peer.py'), ...flags], { stdio: ['pipe', 'pipe', 'inherit'] });
+    threads: options.threads,
+  });
+}
+
+function flagsOf(options: Readonly<Record<string, string | number>>): readonly string[] {
+  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+}
+
+/** A Python script that runs once for every precision that it is told, and says how long it took. */
+function openPeer(
+  venv: string,
+  [script = '', ...flags]: readonly string[],
+): { run(precision: string): Promise<number>; close(): Promise<void> } {
+  const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
+  const child = spawn(python, [join(import.meta.dirname, script), ...flags], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const ready = lines.next();
   return {
-    async step(precision) {
-      if ((await ready).done) throw new Error('peer.py ended before it was ready; see its message above');
+    async run(precision) {
+      if ((await ready).done) throw new Error(`${script} ended before it was ready; see its message above`);
       child.stdin.write(`${precision}\n`);
-      const { value } = await lines.next();
-      const { seconds }: { seconds: number } = JSON.parse(String(value));
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`${script} ended; see its message above`);
+      const { seconds }: { seconds: number } = JSON.parse(value);
       return seconds;
     },
     async close() {

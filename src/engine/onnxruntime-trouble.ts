@@ -75,13 +75,11 @@ export function explainTrouble(
   return new EngineError(trouble, text, { cause: new Error(reason) });
 }
 
-/** onnxruntime's first line without the place in its sources. */
+/** What onnxruntime's first line says, without the place in its sources. */
 function firstLine(reason: string): string {
   const [line = ''] = reason.trim().split('\n');
-  return line
-    .replace(/^(Non-zero status code.*Status Message: )?(\/\S+:\d+ .* was false\. )?/, '')
-    .replace(/[.\s]+$/, '')
-    .slice(0, 200);
+  const said = /Failed to \w+ .*/.exec(line)?.[0] ?? line.replace(/^.*(Status Message: |was false\. )/, '');
+  return said.replace(/[.\s]+$/, '').slice(0, 200);
 }
 
 function sentence(trouble: EngineTrouble, provider: Provider, reason: string, surroundings: Surroundings): string {

@@ -10,6 +10,8 @@ const seen = {
     'WebGPU validation failed. [Invalid Buffer (unlabeled)] is invalid due to a previous error.\n - While validating entries[1] against { binding: 1 }.',
   tooLarge:
     "Non-zero status code returned while running Add node. Name:'Add_1' Status Message: /onnxruntime_src/onnxruntime/core/providers/webgpu/shader_helper.cc:306 onnxruntime::webgpu::ShaderVariableHelper& onnxruntime::webgpu::ShaderHelper::AddVariableImpl(bool, const std::string&) numbers_storage_buffers_ <= limits",
+  arena:
+    'Exception during initialization: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:360 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 1',
   fallback:
     'This session contains graph nodes that are assigned to the default CPU EP, but fallback to CPU EP has been explicitly disabled by the user.',
   noCuda: 'OrtSessionOptionsAppendExecutionProvider_Cuda: Failed to load shared library',
@@ -55,6 +57,9 @@ describe('explainTrouble', () => {
   it('tells too little memory, a lost device and a missing op apart', () => {
     expect(explain('webgpu', seen.noMemory)).toContain('The device of the engine webgpu has too little memory (WebGPU');
     expect(explain('webgpu', seen.tooLarge)).toContain('too little memory');
+    expect(explain('cuda', seen.arena)).toContain(
+      'The device of the engine cuda has too little memory (Failed to allocate memory for requested buffer of size 1);',
+    );
     expect(explain('cpu', 'std::bad_alloc')).toBe(
       'There is too little memory for this step (std::bad_alloc); set train.gradient_checkpointing: true, or lower train.batch_size or the resolution.',
     );

@@ -17,16 +17,3 @@ export function guidanceActs(sigma: number, interval?: GuidanceInterval): boolea
 export function classifierFreeGuidance(cond: Float32Array, uncond: Float32Array, scale: number): Float32Array {
   return linearCombination([scale, 1 - scale], [cond, uncond]);
 }
-
-/**
- * u + w (c - u) + p (c - perturbed): perturbed-attention guidance (arXiv 2403.17377) on top, `perturbed` being the
- * conditional prediction with the self-attention of one layer replaced by the identity.
- */
-export function perturbedAttentionGuidance(
-  cond: Float32Array,
-  uncond: Float32Array,
-  perturbed: Float32Array,
-  { scale, pagScale }: { readonly scale: number; readonly pagScale: number },
-): Float32Array {
-  return linearCombination([scale + pagScale, 1 - scale, -pagScale], [cond, uncond, perturbed]);
-}

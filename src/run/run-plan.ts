@@ -1,6 +1,6 @@
 import type { Example } from '../../datasets/example.ts';
 import { holdOut } from '../../datasets/hold-out.ts';
-import { type Batch, countBatches, planFrom, type PlanOptions } from '../../datasets/plan-epoch.ts';
+import { type Batch, countBatches, locateBatch, planFrom, type PlanOptions } from '../../datasets/plan-epoch.ts';
 import { plainSample, type Sample } from '../../datasets/sample.ts';
 import { addedClassPrompts } from '../config/prompt-roles.ts';
 import type { Config } from '../config/schema.ts';
@@ -60,18 +60,17 @@ export function planRun(
     maxTrainSteps,
     batches: (step) =>
       take(
-        planFrom({ ...options, position: { epoch: 0, index: 0 } }),
-        step * accumulation,
-        maxTrainSteps * accumulation,
+        planFrom({ ...options, position: locateBatch({ ...options, done: step * accumulation }) }),
+        (maxTrainSteps - step) * accumulation,
       ),
   };
 }
 
-function* take<T>(values: Iterable<T>, from: number, to: number): Generator<T> {
-  let index = 0;
+function* take<T>(values: Iterable<T>, count: number): Generator<T> {
+  let taken = 0;
   for (const value of values) {
-    if (index >= to) return;
-    if (index++ >= from) yield value;
+    if (taken++ >= count) return;
+    yield value;
   }
 }
 

@@ -1,6 +1,6 @@
 import { addDims, type Dim, formatShape, mulDims, normalizeAxis, type Shape } from '../dim.ts';
 import { defineOp, outputOf, type Value } from '../value.ts';
-import { expand, reduceSum, reshape, scalarTensor } from './broadcast.ts';
+import { expand, reshape, scalarTensor } from './broadcast.ts';
 import { scalar } from './elementwise.ts';
 
 const transposeOp = defineOp<readonly [x: Value], { readonly permutation: readonly number[] }>({
@@ -194,14 +194,4 @@ export function repeatInterleave(x: Value, axis: number, times: number): Value {
     repeated,
     x.shape.map((dim, i) => (i === normal ? mulDims(dim, times) : dim)),
   );
-}
-
-/** The sum of each run of `size` neighbours along `axis`: the gradient of repeatInterleave. */
-export function sumGroups(x: Value, axis: number, size: number): Value {
-  const normal = normalizeAxis('sumGroups', axis, x.shape.length);
-  const dim = x.shape[normal];
-  if (typeof dim !== 'number' || dim % size !== 0)
-    throw new RangeError(`sumGroups: ${dim} is not a multiple of ${size}`);
-  const grouped = reshape(x, [...x.shape.slice(0, normal), dim / size, size, ...x.shape.slice(normal + 1)]);
-  return reduceSum(grouped, [normal + 1], false);
 }

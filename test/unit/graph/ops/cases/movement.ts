@@ -6,7 +6,6 @@ import {
   reverse,
   slice,
   split,
-  sumGroups,
   transpose,
 } from '../../../../../src/graph/ops/movement.ts';
 import { opCase, operand, range, result } from '../../../../op-cases.ts';
@@ -99,5 +98,4 @@ export const movementCases = [
     ({ x }) => repeatInterleave(x, 1, 2),
     result(['B', '2*T', 1], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]),
   ),
-  opCase('sumGroups', { x: operand([2, 4], range(8)) }, ({ x }) => sumGroups(x, 1, 2), result([2, 2], [1, 5, 9, 13])),
 ];

@@ -74,15 +74,18 @@ describe('sana-train CONFIG', () => {
     'comes to the same adapter after being killed again and again',
     async () => {
       const runDir = join(folder, 'killed');
+      // A cache of its own: it is killed while that is filled, too, and what is missing then is encoded by itself.
+      const args = ['--set', `dataset.cache_dir=${join(folder, 'killed-cache')}`];
       const random = createRandom('kills');
       for (let i = 0; i < kills; i++) {
         const { exitCode } = await train(config, {
           runDir,
+          args,
           kill: { signal: 'SIGKILL', after: 400 + 1800 * random.uniform() },
         });
         if (exitCode === 0) await rm(join(runDir), { recursive: true, force: true });
       }
-      const { exitCode, stderr } = await train(config, { runDir });
+      const { exitCode, stderr } = await train(config, { runDir, args });
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
       expect(Buffer.compare(await adapterOf(runDir), whole)).toBe(0);
     },

@@ -1,9 +1,11 @@
 import { basename, resolve } from 'node:path';
 
+import { defaultCacheDir } from '../config/paths.ts';
 import { createOnnxruntimeEngine } from '../engine/onnxruntime.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
 import type { Adapter } from '../lora/adapter-file.ts';
 import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
+import type { SanaTransformer } from '../models/load-sana-transformer.ts';
 import { sanaModules } from '../models/sana-transformer-config.ts';
 import { bundledModel } from '../pipeline/model-folder.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
@@ -11,6 +13,8 @@ import { writePicture } from '../pipeline/picture-file.ts';
 import type { PictureRequest } from '../pipeline/picture-request.ts';
 import { samplePipeline, type SampleProgress } from '../pipeline/sample-pipeline.ts';
 import { settingsTexts } from '../pipeline/settings-text.ts';
+import { in8Bits } from '../run/base-precision.ts';
+import { transformerKey } from '../run/pipeline-key.ts';
 import type { SampleOptions } from './commands/sample.ts';
 import { pictureNames, prepareOutput } from './picture-names.ts';
 import { createProgressLine } from './progress-line.ts';
@@ -31,10 +35,10 @@ export async function runSample(model: string, options: SampleOptions): Promise<
     { path: model, revision: revision ?? null, variant: variant ?? null },
     { onProgress: (event) => showDownload(progress, event) },
   );
-  const pipeline = await openPipeline(folder, { ...(variant !== undefined && { variant }) });
+  const exact = await openPipeline(folder, { ...(variant !== undefined && { variant }) });
   const adapters: { readonly adapter: Adapter; readonly scale: number }[] = [];
   for (const { path, scale } of options.adapter ?? []) {
-    const adapter = await readAnyAdapter(path, sanaModules(pipeline.transformerConfig));
+    const adapter = await readAnyAdapter(path, sanaModules(exact.transformerConfig));
     for (const notice of adapter.notices) process.stderr.write(`${notice}\n`);
     adapters.push({ adapter, scale });
   }
@@ -48,6 +52,12 @@ export async function runSample(model: string, options: SampleOptions): Promise<
     progress.clear();
     process.stderr.write('stopping after this step; Ctrl-C again stops at once\n');
   });
+  const load8Bits = async (): Promise<SanaTransformer> => {
+    const modelKey = await transformerKey(exact);
+    const cacheFolder = defaultCacheDir(process.env);
+    return in8Bits(await exact.loadTransformer(), { engine, cacheFolder, modelKey, signal: stop.signal });
+  };
+  const pipeline = options.precision === 'fp32' ? exact : { ...exact, loadTransformer: load8Bits };
   try {
     const pictures = samplePipeline({
       engine,

@@ -10,25 +10,30 @@ export function vaeOptions({ vae_tiling: tiling }: Pick<ModelConfig, 'vae_tiling
   return tiling === 'auto' ? {} : { maxPixels: tiling ? 0 : Number.POSITIVE_INFINITY };
 }
 
+/** The files that weights lie in. */
+function filesOf(weights: ReadonlyMap<string, object>): readonly string[] {
+  const paths = [...weights.values()].flatMap((value) =>
+    'path' in value && typeof value.path === 'string' ? [value.path] : [],
+  );
+  return [...new Set(paths)];
+}
+
+/** The key of the transformer by the contents of its files. */
+export async function transformerKey(pipeline: SanaPipeline): Promise<string> {
+  const { weights } = await pipeline.loadTransformer();
+  return await modelFilesKey([join(pipeline.folder, 'transformer', 'config.json'), ...filesOf(weights)]);
+}
+
 /** Keys of the pipeline's parts by the contents of their files. */
 export async function pipelineKey(
   pipeline: SanaPipeline,
 ): Promise<{ readonly transformer: string; readonly vae: string; readonly text: string }> {
-  const filesOf = (weights: ReadonlyMap<string, object>): string[] => [
-    ...new Set(
-      [...weights.values()].flatMap((value) => ('path' in value && typeof value.path === 'string' ? [value.path] : [])),
-    ),
-  ];
-  const [transformer, vae, { textEncoder }] = [
-    await pipeline.loadTransformer(),
-    await pipeline.loadVae(),
-    await pipeline.loadPromptEncoder(),
-  ];
+  const [vae, { textEncoder }] = [await pipeline.loadVae(), await pipeline.loadPromptEncoder()];
   const config = (part: string): string =>
     join(pipeline.folder, part, part === 'tokenizer' ? 'tokenizer.json' : 'config.json');
   const vaeKey = await modelFilesKey([config('vae'), ...filesOf(vae.weights)]);
   return {
-    transformer: await modelFilesKey([config('transformer'), ...filesOf(transformer.weights)]),
+    transformer: await transformerKey(pipeline),
     vae:
       Object.keys(pipeline.vaeOptions).length === 0
         ? vaeKey

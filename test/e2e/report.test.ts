@@ -24,8 +24,13 @@ describe.skipIf(executablePath === undefined)('the report in a browser', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'report-'));
     const config = await tinyRun(folder, { steps: 8 });
-    await train(config, { runDir: join(folder, 'one'), args: ['--set', 'sample.clip_model=clip-pico'] });
-    await train(config, { runDir: join(folder, 'two'), args: ['--set', 'lora.rank=4'] });
+    for (const options of [
+      { runDir: join(folder, 'one'), args: ['--set', 'sample.clip_model=clip-pico'] },
+      { runDir: join(folder, 'two'), args: ['--set', 'lora.rank=4'] },
+    ]) {
+      const { exitCode, stderr } = await train(config, options);
+      if (exitCode !== 0) throw new Error(stderr);
+    }
     await runCommand(['report', join(folder, 'one'), join(folder, 'two')]);
     browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] });
   }, 120_000);

@@ -29,10 +29,7 @@ export function sampleMetrics({ picture, text, references, start, ...sample }: E
 }
 
 /** Means over the prompts of a role; undefined where there is none. */
-export function meanMetrics(
-  samples: readonly SampleMetrics[],
-  role: SampleMetrics['role'],
-): MeanMetrics | undefined {
+export function meanMetrics(samples: readonly SampleMetrics[], role: SampleMetrics['role']): MeanMetrics | undefined {
   const own = samples.filter((sample) => sample.role === role);
   if (own.length === 0) return undefined;
   const toStart = own.flatMap(({ clipIToStart }) => clipIToStart ?? []);

@@ -99,9 +99,10 @@ async function isSame(a: string, b: string): Promise<boolean> {
 }
 
 /** What was written, in a line. */
-export function describeExport({ path, error, forwardError, resizeError }: ExportResult): string {
+export function describeExport({ path, error, forwardError, resizeError, loraRank }: ExportResult): string {
   const parts = [
     ...(resizeError === undefined ? [] : [`resized with ${(100 * resizeError).toPrecision(2)}% of its effect lost`]),
+    ...(loraRank === undefined ? [] : [`as the LoRA of rank ${loraRank} that adds the same (--rank lowers it)`]),
     forwardError === undefined
       ? `read back: every layer within ${error.toExponential(1)}; name the --model for a forward pass`
       : `read back: a forward pass within ${forwardError.toExponential(1)}`,

@@ -68,6 +68,8 @@ export interface ExportResult {
   readonly forwardError?: number;
   /** ||B A - B' A'|| / ||B A|| of a resize to a lower rank. */
   readonly resizeError?: number;
+  /** The highest rank of the LoRA that a LoKr or LoHa was written as, without an error. */
+  readonly loraRank?: number;
 }
 
 /** How far a file may be from the adapter: what rounding to its dtype does, with room. */
@@ -96,9 +98,13 @@ async function exportFile(
   format: Exclude<ExportFormat, 'merged'>,
 ): Promise<ExportResult> {
   const { output, dtype = 'float32' } = options;
+  // Of LoKr and LoHa diffusers has no names for Sana, and ComfyUI's stacked layers are no such products any more.
+  const said = format === 'diffusers' || format === 'comfyui' ? asLora(adapter) : adapter;
+  const loraRank = said === adapter ? undefined : Math.max(...[...said.modules.values()].map(({ rank }) => rank));
   return await replacing(output, async (temporary) => {
-    await writeFile(adapter, { ...options, output: temporary }, format);
-    return { path: output, ...(await checkFile(adapter, temporary, dtype, options)) };
+    await writeFile(said, { ...options, output: temporary }, format);
+    const checked = await checkFile(adapter, temporary, dtype, options);
+    return { path: output, ...checked, ...(loraRank !== undefined && { loraRank }) };
   });
 }
 
@@ -108,10 +114,8 @@ async function writeFile(
   format: Exclude<ExportFormat, 'merged'>,
 ): Promise<void> {
   const { output, dtype = 'float32', base, about } = options;
-  // Of LoKr and LoHa diffusers has no names for Sana, and ComfyUI's stacked layers are no such products any more.
-  const said = format === 'diffusers' || format === 'comfyui' ? asLora(given) : given;
   // Half precision has few bits for small numbers, and B is small after a short training.
-  const adapter = dtype === 'float16' ? balanced(said) : said;
+  const adapter = dtype === 'float16' ? balanced(given) : given;
   if (format === 'diffusers') await writeDiffusers(adapter, options, dtype);
   else {
     const norms = base && baseRowNorms(base.model);

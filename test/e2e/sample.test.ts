@@ -25,6 +25,8 @@ describe('sana-train sample', () => {
     const settings = [
       '--adapter',
       `${adapter}:0.5`,
+      '--adapter',
+      `${adapter}:0.25`,
       '--negative',
       'blurry',
       '--seed',
@@ -51,7 +53,7 @@ describe('sana-train sample', () => {
     const { comments, width, height } = await sharp(join(folder, 'out', '0002-a-dog.png')).metadata();
     expect([width, height]).toEqual([32, 16]);
     expect(comments?.[0]?.text).toContain(
-      'a dog\nNegative prompt: blurry\nSteps: 2, Sampler: flow_dpm_solver, CFG scale: 4.5, Seed: 6, Size: 32x16, Model: pipeline, Adapters: "lora_all_r3_a6.adapter.safetensors:0.5"',
+      'a dog\nNegative prompt: blurry\nSteps: 2, Sampler: flow_dpm_solver, CFG scale: 4.5, Seed: 6, Size: 32x16, Model: pipeline, Adapters: "lora_all_r3_a6.adapter.safetensors:0.5, lora_all_r3_a6.adapter.safetensors:0.25"',
     );
     expect(comments?.[1]?.text).not.toContain(golden);
   });

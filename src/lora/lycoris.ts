@@ -107,7 +107,7 @@ export function lycorisShapes(
         [`lokr_${w}_b`, [rank, columns]],
       ];
     }
-    const isKernel = w === 'w2' && kernel !== undefined;
+    const isKernel = w === 'w2' && kernel !== undefined && columns % side ** 2 === 0;
     return [[`lokr_${w}`, isKernel ? [rows, columns / side ** 2, side, side] : [rows, columns]]];
   });
 }

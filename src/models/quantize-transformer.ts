@@ -21,8 +21,6 @@ export interface QuantizeOptions {
    * 2 x 255 x 64 still fits.
    */
   readonly limit: 127 | 64;
-  /** Called with the share that is done, 0 to 1. */
-  readonly onProgress?: (share: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -85,11 +83,10 @@ async function writeQuantized(
   { config, weights }: SanaTransformer,
   options: QuantizeOptions,
 ): Promise<ReadonlyMap<string, TensorLocation>> {
-  const { file, limit, onProgress, signal } = options;
+  const { file, limit, signal } = options;
   const modules = quantizedModules(config);
   const hash = createHash('sha256');
   const tensors: [string, LazyTensor][] = [];
-  let done = 0;
   const add = (
     name: string,
     dtype: 'float32' | 'int8',
@@ -100,7 +97,6 @@ async function writeQuantized(
       signal?.throwIfAborted();
       const made = await make();
       hash.update(tensorBytes(made));
-      onProgress?.(++done / (4 * modules.length));
       return made;
     };
     tensors.push([name, { dtype, shape, read }]);

@@ -83,6 +83,7 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings, 
   );
   const perStep =
     stepSeconds === undefined ? '' : `${formatDuration(stepSeconds)} a step, norm ${shortNumber(view.gradNorm ?? 0)}`;
+  const clockColumns = end || columns < 60 ? 0 : clockWidth;
   const shownWarnings = warnings.slice(-2);
   const stages = view.stages
     .filter(({ done, total, stage }) => (isWide || (done < total && !end)) && stage !== 'train')
@@ -107,9 +108,9 @@ export function Dashboard({ view, columns, rows, now, controls, onReadWarnings, 
         <Block
           id="train"
           lines={[stageBar('train', step, maxTrainSteps, perStep, columns)]}
-          width={columns - clockWidth}
+          width={columns - clockColumns}
         />
-        <Block id="clock" lines={[clockLine(view, now)]} width={clockWidth} />
+        {clockColumns > 0 && <Block id="clock" lines={[clockLine(view, now)]} width={clockWidth} />}
       </Box>
       <Block
         id="stages"

@@ -54,7 +54,7 @@ export function frontendVerdicts(adapter: ImportedAdapter): readonly FrontendVer
       : verdict(
           'OneTrainer',
           only('diffusers', 'unprefixed', 'kohya') && isLora,
-          `it reads LoRA by diffusers' names; ${exportAs('kohya')}`,
+          `it reads LoRA by diffusers' names; ${exportAs(isLora ? 'kohya' : 'diffusers')}`,
         ),
     verdict(
       'SimpleTuner',

@@ -36,7 +36,7 @@ export function addDataCommand(program: Command): void {
     .action(async ({ pictures, resolutions, encode }: DataOptions) => {
       const folder = join(tmpdir(), 'sana-train-bench', `jpegs-${pictures}`);
       await writePictures(folder, pictures);
-      const vae = await loadDcAe(await randomModel({ kind: 'vae', dtype: 'float32' }));
+      const vae = await loadDcAe(await randomModel({ kind: 'vae', dtype: 'bfloat16' }));
       const engine = createOnnxruntimeEngine();
       console.log('| resolution | check | decode and resize | encode | ratio | both at once |');
       console.log('| --- | --- | --- | --- | --- | --- |');

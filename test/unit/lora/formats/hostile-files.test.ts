@@ -64,7 +64,7 @@ beforeAll(async () => {
     [`${base}k.hada_w2_b`, draw(2, 32)],
   ]);
   originals.push(await readFile(path));
-});
+}, 60_000);
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });

@@ -46,5 +46,6 @@ describe('sana-train doctor', () => {
     });
     expect(engines).toHaveLength(6);
     expect(exitCode).toBe(0);
-  });
+    // Each engine is a process of its own, and TensorFlow.js in JavaScript takes seconds for a product.
+  }, 180_000);
 });

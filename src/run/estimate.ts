@@ -37,8 +37,9 @@ export interface RunSize {
   /** Samples of one forward and backward pass, class pictures among them. */
   readonly batchSize: number;
   readonly accumulation: number;
-  /** What one forward and backward pass takes, of a batch of the largest pictures. */
+  /** What one forward and backward pass takes, of a batch of the largest pictures, of weights in float32. */
   readonly step: GraphCost;
+  readonly gradientCheckpointing: boolean;
   /** What the frozen weights are multiplied in. */
   readonly precision: 'fp32' | 'int8';
   /** Pixels of the largest and of the mean picture as it is trained. */
@@ -88,6 +89,9 @@ const float = 4;
 // Node, onnxruntime and the compiled graph (npm run bench -- step; the test's table).
 const baseMemory = 170 * 2 ** 20;
 
+// With checkpointing blocks convert their weights anew, and some of the copies are freed before (five layers of the 1.6B).
+const convertedShare = 0.65;
+
 // Of what lives at once by the graph's order: what onnxruntime's arena loses between blocks.
 const arenaFactor = 1.1;
 
@@ -109,7 +113,7 @@ const stepShare = 1.2;
 const int8Share = 3.2;
 
 // Feeds, the optimizer and the start of a graph: what a step of the smallest models takes.
-const stepSeconds = 0.01;
+const feedSeconds = 0.01;
 
 /** Numbers of the transformer that see every image token, and those that see every text token. */
 function transformerParameters(config: SanaTransformerConfig): { readonly image: number; readonly text: number } {
@@ -126,6 +130,12 @@ export function transformerSize(config: SanaTransformerConfig): number {
   const d = innerWidth(config);
   const { image, text } = transformerParameters(config);
   return image + text + 6 * d * d + d * d + 256 * d;
+}
+
+/** Bytes of the blocks' weights in 8 bits, once for x and once for dx; onnxruntime copies them out of their file. */
+export function quantizedBytes(config: SanaTransformerConfig): number {
+  const d = innerWidth(config);
+  return 2 * config.num_layers * (8 * d * d + 3 * hiddenWidth(config) * d);
 }
 
 /** Numbers of the text encoder's layers; its embeddings are looked up and not multiplied. */
@@ -166,9 +176,19 @@ function tiled(pixels: number): number {
   return pixels > untiledPixels ? tilePixels : pixels;
 }
 
-/** Seconds of a forward and backward pass of the largest pictures. */
-function passSeconds({ step, precision }: RunSize, speed: number): number {
-  return step.flops / (speed * (precision === 'int8' ? int8Share : stepShare));
+/** Seconds of a forward and backward pass. */
+export function stepSeconds(step: GraphCost, precision: 'fp32' | 'int8', gigaflops: number): number {
+  return step.flops / (gigaflops * 1e9 * (precision === 'int8' ? int8Share : stepShare));
+}
+
+/**
+ * Bytes of a training step beside the weights, which are mapped out of their files.
+ * @param stateSize numbers that the optimizer keeps for each of the adapter's
+ */
+export function stepMemory(step: GraphCost, adapterParameters: number, stateSize: number): number {
+  // The adapter, its gradients as the engine gives them and as they are gathered, and what the optimizer keeps.
+  const trained = adapterParameters * float * (3 + stateSize);
+  return baseMemory + arenaFactor * step.peakBytes + trained;
 }
 
 /**
@@ -183,19 +203,22 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
   const largestSample = Math.max(0, ...samples.map(({ width, height }) => width * height));
 
   const layer = textEncoderSize(textEncoder) / textEncoder.num_hidden_layers;
-  // 8-bit weights of the blocks, for x and for dx.
-  const quantized = run.precision === 'int8' ? 2 * transformerParameters(transformer).image : 0;
-  // The adapter, its gradients as the engine gives them and as they are gathered, and what the optimizer keeps.
-  const trained = run.adapterParameters * float * (3 + run.stateSize);
-  const train = baseMemory + model.transformerBytes + quantized + arenaFactor * run.step.peakBytes + trained;
+  const size = transformerSize(transformer);
+  const quantized = run.precision === 'int8' ? quantizedBytes(transformer) : 0;
+  // Weights that are not float32 are converted by casts in the graph, which onnxruntime keeps for the backward pass.
+  const isConverted = model.transformerDtype !== 'float32' && run.precision === 'fp32';
+  const converted = isConverted ? size * float * (run.gradientCheckpointing ? convertedShare : 1) : 0;
+  const step = stepMemory(run.step, run.adapterParameters, run.stateSize);
+  const train = model.transformerBytes + quantized + converted + step;
 
   const speed = gigaflops * 1e9;
   // Nearly all of a step is in proportion to the image tokens.
-  const pass = passSeconds(run, speed) * (run.largestPixels > 0 ? run.meanPixels / run.largestPixels : 1);
-  const step = stepSeconds + pass * run.accumulation;
+  const pass =
+    stepSeconds(run.step, run.precision, gigaflops) * (run.largestPixels > 0 ? run.meanPixels / run.largestPixels : 1);
+  const stepTime = feedSeconds + pass * run.accumulation;
   const secondsOf = (pictures: readonly SampleSize[]): number =>
     pictures.reduce(
-      (sum, picture) => sum + passesOf(picture) * stepSeconds + sampleFlops(model, picture) / (speed * share),
+      (sum, picture) => sum + passesOf(picture) * feedSeconds + sampleFlops(model, picture) / (speed * share),
       0,
     );
 
@@ -219,8 +242,8 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
       captions: (2 * textEncoderSize(textEncoder) * run.captionTokens) / (speed * share),
       pictures: (run.pictures * autoencoderFlops(vae.encoder, run.meanPixels)) / (speed * share),
       classPictures: secondsOf(run.classPictures),
-      step,
-      train: step * run.steps,
+      step: stepTime,
+      train: stepTime * run.steps,
       samples: run.sampleRounds * secondsOf(samples),
     },
   };

@@ -152,7 +152,7 @@ export async function runSize(options: RunSizeOptions): Promise<{
   const batchSize = train.train_batch_size * (train.with_prior_preservation ? 2 : 1);
   const patch = options.model.vae.spatialCompression * options.model.transformer.patch_size;
   const stepOfLargest = await stepCost(options.model.transformer, modules, {
-    dtype: options.model.transformerDtype,
+    dtype: 'float32',
     precision: train.precision,
     gradientCheckpointing: train.gradient_checkpointing,
     batch: batchSize,
@@ -167,6 +167,7 @@ export async function runSize(options: RunSizeOptions): Promise<{
     accumulation: train.gradient_accumulation_steps,
     step: stepOfLargest,
     precision: train.precision,
+    gradientCheckpointing: train.gradient_checkpointing,
     largestPixels,
     meanPixels: pixels.count > 0 ? pixels.sum / pixels.count : 0,
     textTokens: captions.mean,

@@ -68,7 +68,7 @@ async function run({
   const modules = standardModules(transformer, 'attention');
   const [batch, precision] = [changes.batchSize ?? 1, changes.precision ?? 'fp32'];
   const [height, width] = [side / 32, side / 32];
-  const shape = { dtype, precision, gradientCheckpointing, batch, height, width, textTokens: 40 };
+  const shape = { dtype: 'float32', precision, gradientCheckpointing, batch, height, width, textTokens: 40 } as const;
   return {
     model: {
       transformer,
@@ -83,6 +83,7 @@ async function run({
     accumulation: 1,
     step: await stepCost(transformer, modules, shape),
     precision,
+    gradientCheckpointing,
     largestPixels: side * side,
     meanPixels: side * side,
     textTokens: 40,

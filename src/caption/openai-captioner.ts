@@ -7,6 +7,7 @@ import { quoted } from '../io/json.ts';
 import { type CaptionFunction, CaptionError } from './captioner.ts';
 import { encodeJpeg } from './decode-for-models.ts';
 import { defaultPrompt } from './default-prompt.ts';
+import { type PostAnswer, postJson } from './post-json.ts';
 
 /** Settings of a captioner that is a server. */
 export interface OpenaiOptions {
@@ -40,19 +41,19 @@ const failuresUntilDown = 3;
 type Attempt = { readonly text: string } | { readonly error: CaptionError; readonly waitSeconds?: number };
 
 /** The seconds that a server asks to wait: a number, or a date. */
-function retryAfter(headers: Headers, now: number): number | undefined {
-  const value = headers.get('retry-after');
-  if (value === null) return undefined;
+function retryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
   const seconds = /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : (Date.parse(value) - now) / 1000;
   return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined;
 }
 
-/** What a failed fetch was about. */
+/** What a failed request was about. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError') return 'it did not answer in time';
-  const { cause } = error;
-  return cause instanceof Error ? cause.message || cause.name : error.message;
+  // Where a name has several addresses, the error is of all of them and says nothing itself.
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  return first instanceof Error ? first.message || first.name : error.name;
 }
 
 /** Runs at most `count` at once; the others wait in line. */
@@ -86,35 +87,18 @@ export function createOpenaiCaptioner(options: OpenaiOptions): CaptionFunction {
 
   async function attempt(body: string, signal: AbortSignal | undefined): Promise<Attempt> {
     signal?.throwIfAborted();
-    // AbortSignal.timeout and .any would keep each request, its picture too, until the time is over.
-    const controller = new AbortController();
-    const stop = (): void => controller.abort(signal?.reason);
-    signal?.addEventListener('abort', stop, { once: true });
-    const timer = setTimeout(
-      () => controller.abort(new DOMException('no answer in time', 'TimeoutError')),
-      options.timeoutSeconds * 1000,
-    );
-    let response: Response;
-    let text: string;
+    let answer: PostAnswer;
     try {
-      response = await fetch(url, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
-        },
-        body,
-        signal: controller.signal,
+      answer = await postJson(url, body, {
+        headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+        timeoutSeconds: options.timeoutSeconds,
+        ...(signal && { signal }),
       });
-      text = await response.text();
     } catch (error) {
       signal?.throwIfAborted();
       return { error: new CaptionError(`${url} could not be asked: ${reasonOf(error)}.`, { cause: error }) };
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', stop);
     }
-    const { status } = response;
+    const { status, headers, text } = answer;
     if (status === 401 || status === 403) {
       const message = `${url} answered ${status}; set the key in the environment variable that api_key_env names.`;
       throw new CaptionError(message, { isLasting: true });
@@ -123,10 +107,14 @@ export function createOpenaiCaptioner(options: OpenaiOptions): CaptionFunction {
       const message = `${url} answered 404 (${quoted(text)}); check base_url and whether the server has the model ${model}.`;
       throw new CaptionError(message, { isLasting: true });
     }
-    if (!response.ok) {
+    if (status >= 300 && status < 400) {
+      const message = `${url} answered ${status} and points to ${headers.location ?? 'another place'}; set base_url to that (without /chat/completions).`;
+      throw new CaptionError(message, { isLasting: true });
+    }
+    if (status < 200 || status >= 400) {
       const error = new CaptionError(`${url} answered ${status} (${quoted(text)}).`);
       if (status !== 408 && status !== 429 && status < 500) throw error;
-      const waitSeconds = retryAfter(response.headers, Date.now());
+      const waitSeconds = retryAfter(headers['retry-after'], Date.now());
       return { error, ...(waitSeconds !== undefined && { waitSeconds }) };
     }
     try {

@@ -100,6 +100,15 @@ describe('createOpenaiCaptioner', () => {
     expect(server?.requests).toHaveLength(1);
   });
 
+  it('says where a server points to', async () => {
+    const caption = await open(() => ({
+      status: 308,
+      headers: { location: 'https://example.org/v1/chat/completions' },
+    }));
+    await expect(caption(picture())).rejects.toThrow(/answered 308 and points to https:\/\/example.org.*base_url/);
+    expect(server?.requests).toHaveLength(1);
+  });
+
   it('takes a server that is not there for down after a few pictures', async () => {
     const caption = await open(() => completion(''), { maxRetries: 0 });
     await server?.close();
@@ -114,6 +123,14 @@ describe('createOpenaiCaptioner', () => {
     const all = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((id) => caption(picture(id))));
     expect(new Set(all.flat()).size).toBe(6);
     expect(server?.atOnce()).toBe(2);
+  });
+
+  it('leaves a request when it is told to', async () => {
+    const caption = await open(() => ({ ...completion('late'), delayMs: 3000 }));
+    const controller = new AbortController();
+    const result = caption(picture(), controller.signal);
+    setTimeout(() => controller.abort(), 100);
+    await expect(result).rejects.toMatchObject({ name: 'AbortError' });
   });
 
   it('stops waiting when it is told to', async () => {

@@ -1,4 +1,4 @@
-import { type DimBindings, evaluateDim } from './dim.ts';
+import type { DimBindings } from './dim.ts';
 import { concreteShape, type Graph } from './graph.ts';
 import { bytesPerElement, elementCount } from './tensor.ts';
 import type { Node, Value } from './value.ts';
@@ -123,12 +123,4 @@ function peakBytes(graph: Graph, bindings: DimBindings): number {
     live -= freedAt.get(i) ?? 0;
   }
   return peak;
-}
-
-/** The sum of a graph's bytes in weights, as the graph reads them. */
-export function weightBytes(graph: Graph): number {
-  return [...graph.weights.values()].reduce(
-    (sum, { dtype, shape }) => sum + elementCount(shape.map((dim) => evaluateDim(dim, {}))) * bytesPerElement(dtype),
-    0,
-  );
 }

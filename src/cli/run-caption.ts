@@ -10,6 +10,7 @@ import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
 import { createPlainLog, formatDuration } from '../log/plain-log.ts';
+import { createSpeed } from '../log/speed.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
 import { instruction } from '../run/instruction.ts';
 import type { TextWindow } from '../text/lost-tokens.ts';
@@ -26,23 +27,17 @@ export interface RunCaptionOptions {
   readonly edit?: string;
 }
 
-/** Seconds that the speed is measured over: pictures that were captioned before pass at once and say nothing of it. */
-const speedOver = 30;
-
 /**
  * Makes a line of how far it is: `captions [#####---------------] 12/40, 3.2 pictures/s, 9 s left`.
  * @returns the line of so many pictures done after so many seconds
  */
 export function createProgressText(): (done: number, total: number, seconds: number) => string {
-  let marks: { readonly done: number; readonly seconds: number }[] = [];
+  const speedOf = createSpeed();
   return (done, total, seconds) => {
-    // Since the newest mark that is old enough, or the oldest.
-    const since = marks.findLast((mark) => mark.seconds <= seconds - speedOver) ?? marks[0];
-    marks = [...marks.filter((mark) => since === undefined || mark.seconds >= since.seconds), { done, seconds }];
+    const speed = speedOf(done, seconds);
     const full = Math.round((20 * done) / Math.max(1, total));
     const shown = `captions [${'#'.repeat(full)}${'-'.repeat(20 - full)}] ${done}/${total}`;
-    if (since === undefined || done <= since.done || seconds <= since.seconds) return shown;
-    const speed = (done - since.done) / (seconds - since.seconds);
+    if (speed === undefined) return shown;
     return `${shown}, ${speed.toPrecision(2)} pictures/s, ${formatDuration((total - done) / speed)} left`;
   };
 }

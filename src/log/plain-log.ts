@@ -1,4 +1,5 @@
 import type { TimedEvent } from '../events.ts';
+import { createSpeed } from './speed.ts';
 
 /** Seconds as people say them: 4.2 s, 3 min 05 s, 2 h 10 min. */
 export function formatDuration(seconds: number): string {
@@ -18,7 +19,7 @@ export function formatDuration(seconds: number): string {
  */
 export function createPlainLog(every = 1): (event: TimedEvent) => string | undefined {
   let recent: number[] = [];
-  let stage = { name: '', begun: 0, told: 0 };
+  let stage = { name: '', begun: 0, told: 0, speed: createSpeed() };
   return (event) => {
     switch (event.kind) {
       case 'run':
@@ -26,14 +27,15 @@ export function createPlainLog(every = 1): (event: TimedEvent) => string | undef
       case 'stage': {
         if (event.stage === 'train') return undefined;
         const name = `${event.stage} ${event.what ?? ''}`;
-        if (stage.name !== name) stage = { name, begun: event.time, told: event.time };
+        if (stage.name !== name) stage = { name, begun: event.time, told: event.time, speed: createSpeed() };
         const elapsed = (event.time - stage.begun) / 1000;
         const finished = event.done >= event.total;
+        const speed = stage.speed(event.done, elapsed);
         if (!finished && event.time - stage.told < 10_000) return undefined;
         stage.told = event.time;
-        const left = (elapsed / Math.max(1, event.done)) * (event.total - event.done);
-        const rest = finished ? `in ${formatDuration(elapsed)}` : `${formatDuration(left)} left`;
-        return `${event.stage}: ${event.done} of ${event.total}${event.what === undefined ? '' : ` ${event.what}`}, ${rest}`;
+        const far = `${event.stage}: ${event.done} of ${event.total}${event.what === undefined ? '' : ` ${event.what}`}`;
+        if (finished) return `${far}, in ${formatDuration(elapsed)}`;
+        return speed === undefined ? far : `${far}, ${formatDuration((event.total - event.done) / speed)} left`;
       }
       case 'step': {
         const { data, compute, update } = event.seconds;

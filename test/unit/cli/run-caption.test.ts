@@ -6,7 +6,8 @@ describe('createProgressText', () => {
   it('has a bar, the speed and the time left', () => {
     const text = createProgressText();
     expect(text(0, 40, 0)).toBe('captions [--------------------] 0/40');
-    expect(text(10, 40, 5)).toBe('captions [#####---------------] 10/40, 2.0 pictures/s, 15 s left');
+    expect(text(1, 40, 2)).toBe('captions [#-------------------] 1/40');
+    expect(text(10, 40, 5)).toBe('captions [#####---------------] 10/40, 3.0 pictures/s, 10 s left');
   });
 
   it('forgets the speed of pictures that were captioned before', () => {

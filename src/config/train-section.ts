@@ -54,7 +54,7 @@ export const trainSection = z
       .default('fp32')
       .register(optionDocs, {
         about:
-          "What the frozen weights are multiplied in, in training and in its samples: `fp32` is exact; `int8` has weights and activations in 8 bits, two to three times as fast on a processor that multiplies them (VNNI and the like), with gradients that are a little off. The adapter itself is always fp32. 8-bit weights are made once and kept in the cache: 2 bytes for each of the blocks' weights.",
+          "What the frozen weights are multiplied in, in training and in its samples: `fp32` is exact; `int8` has weights and activations in 8 bits, faster on a processor that multiplies them (VNNI and the like; docs/benchmarks.md has figures), with gradients that are a little off. The adapter itself is always fp32. 8-bit weights are made once and kept in the cache: 2 bytes for each of the blocks' weights.",
         source: "ours: diffusers' script has `mixed_precision`",
         mayChange: true,
         otherNames: ['mixed_precision', 'dtype', 'weight_dtype', 'quantize', 'base_precision'],

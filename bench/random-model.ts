@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -45,7 +46,7 @@ export const sanaSizes = {
  */
 export async function randomModel(model: RandomModel): Promise<string> {
   const folder = folderOf(model);
-  if (!(await exists(folder))) {
+  if (!existsSync(folder)) {
     const script = join(import.meta.dirname, 'main.ts');
     await promisify(execFile)(process.execPath, [...process.execArgv, script, 'make', JSON.stringify(model)]);
   }
@@ -156,13 +157,4 @@ function randomTensor(name: string, type: z.output<typeof dtype>, shape: readonl
   const part = drawn.data instanceof Float32Array || drawn.data instanceof Uint16Array ? drawn.data : new Uint16Array();
   for (let at = 0; at < size; at += period) all.set(part.subarray(0, Math.min(period, size - at)), at);
   return { dtype: type, shape, data: all };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -12,7 +12,7 @@ import { resolveModel } from '../hub/resolve-model.ts';
 import { createPlainLog, formatDuration } from '../log/plain-log.ts';
 import { createSpeed } from '../log/speed.ts';
 import { openPipeline } from '../pipeline/open-pipeline.ts';
-import { instruction } from '../run/instruction.ts';
+import { textSettings } from '../run/text-settings.ts';
 import type { TextWindow } from '../text/lost-tokens.ts';
 import { loadTokenizer } from '../text/tokenizer.ts';
 import { editCaption } from './edit-caption.ts';
@@ -53,11 +53,9 @@ async function modelFacts(
   try {
     const { folder } = await resolveModel(model, { parts: 'configs', signal });
     const pipeline = await openPipeline(folder, model.variant === null ? {} : { variant: model.variant });
-    const { max_sequence_length: length } = model;
     const window = {
       tokenizer: await loadTokenizer(join(pipeline.folder, 'tokenizer')),
-      chi: instruction(model).chi,
-      maxSequenceLength: length === 'auto' ? 300 : length,
+      ...textSettings(model),
     };
     return { resolution: pipeline.defaultSize, window };
   } catch (error) {

@@ -1,9 +1,7 @@
 import { z } from 'zod';
 
+import { exportFormats, filePrecisions } from '../export/format-names.ts';
 import { auto, count, optionDocs, positive } from './option.ts';
-
-/** Formats that an adapter can be written in. */
-export const exportFormats = ['diffusers', 'comfyui', 'kohya', 'lycoris', 'merged'] as const;
 
 /** owner/name of a repository on the Hugging Face hub. */
 export const repositoryName = /^[\w][\w.-]*\/[\w][\w.-]*$/;
@@ -23,7 +21,7 @@ export const exportSection = z
         otherNames: ['format', 'save_model_as', 'output_model_format'],
       }),
     dtype: z
-      .enum(['fp32', 'bf16', 'fp16'])
+      .enum(filePrecisions)
       .default('fp32')
       .register(optionDocs, {
         about:

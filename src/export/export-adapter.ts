@@ -21,12 +21,10 @@ import { compareAdapters } from './compare-adapters.ts';
 import { compareForward } from './compare-forward.ts';
 import { differs } from './differs.ts';
 import { exportMerged } from './export-merged.ts';
+import type { AdapterFormat, ExportFormat } from './format-names.ts';
 import type { StorageDType } from './merged-weights.ts';
 import { type AdapterAbout, modelSpec } from './model-spec.ts';
 import { replacing } from './replacing.ts';
-
-/** What an adapter is written as. */
-export type ExportFormat = 'diffusers' | 'comfyui' | 'kohya' | 'lycoris' | 'merged';
 
 /** The model that an adapter is for, where it is at hand. */
 export interface ExportBase {
@@ -92,11 +90,7 @@ export async function exportAdapter(adapter: Adapter, options: ExportOptions): P
   return { ...result, ...(resized && { resizeError: resized.error }) };
 }
 
-async function exportFile(
-  adapter: Adapter,
-  options: ExportOptions,
-  format: Exclude<ExportFormat, 'merged'>,
-): Promise<ExportResult> {
+async function exportFile(adapter: Adapter, options: ExportOptions, format: AdapterFormat): Promise<ExportResult> {
   const { output, dtype = 'float32' } = options;
   // Of LoKr and LoHa diffusers has no names for Sana, and ComfyUI's stacked layers are no such products any more.
   const said = format === 'diffusers' || format === 'comfyui' ? asLora(adapter) : adapter;
@@ -108,11 +102,7 @@ async function exportFile(
   });
 }
 
-async function writeFile(
-  given: Adapter,
-  options: ExportOptions,
-  format: Exclude<ExportFormat, 'merged'>,
-): Promise<void> {
+async function writeFile(given: Adapter, options: ExportOptions, format: AdapterFormat): Promise<void> {
   const { output, dtype = 'float32', base, about } = options;
   // Half precision has few bits for small numbers, and B is small after a short training.
   const adapter = dtype === 'float16' ? balanced(given) : given;

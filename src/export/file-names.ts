@@ -1,4 +1,4 @@
-import type { ExportFormat } from './export-adapter.ts';
+import type { ExportFormat } from './format-names.ts';
 
 /** The name of an adapter's file, or of a merged model's folder, in a format. */
 export function exportFileName(format: ExportFormat, name: string, layout: 'diffusers' | 'native'): string {

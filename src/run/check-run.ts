@@ -21,7 +21,7 @@ import { adapterModules } from './adapter-modules.ts';
 import { chooseEngine } from './choose-engine.ts';
 import { createEngine, engineSpeed } from './create-engine.ts';
 import { estimateRun, type RunEstimate, transformerSize } from './estimate.ts';
-import { instruction } from './instruction.ts';
+import { textSettings } from './text-settings.ts';
 import { checkWritable, judge, type Machine, thisMachine } from './preflight.ts';
 import { checkpointToResume } from './resume-point.ts';
 import { lockRun } from './run-lock.ts';
@@ -133,8 +133,7 @@ export async function checkRun(config: Config, options: CheckRunOptions = {}): P
         model: await modelSize(pipeline, isHere, config.model.variant),
         modules,
         tokenizer: await loadTokenizer(join(pipeline.folder, 'tokenizer')),
-        chi: instruction(config.model).chi,
-        maxSequenceLength: config.model.max_sequence_length === 'auto' ? 300 : config.model.max_sequence_length,
+        ...textSettings(config.model),
         classPictures: classes.reduce((sum, { missing }) => sum + missing, 0),
       });
       captions = sized.captions;

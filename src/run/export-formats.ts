@@ -5,7 +5,8 @@ import sharp from 'sharp';
 
 import type { Config } from '../config/schema.ts';
 import type { TrainEvent } from '../events.ts';
-import { exportAdapter, type ExportFormat } from '../export/export-adapter.ts';
+import { exportAdapter } from '../export/export-adapter.ts';
+import type { ExportFormat } from '../export/format-names.ts';
 import { exportFileName } from '../export/file-names.ts';
 import type { AdapterAbout } from '../export/model-spec.ts';
 import type { AdaptedModules } from '../lora/adapter-config.ts';

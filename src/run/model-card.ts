@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 
 import type { Config } from '../config/schema.ts';
-import type { ExportFormat } from '../export/export-adapter.ts';
+import type { ExportFormat } from '../export/format-names.ts';
 import { adapterFileName } from '../lora/adapter-file.ts';
 import { runFileName } from './export-formats.ts';
 import type { MetricsEvent, RunMetrics } from './run-metrics.ts';

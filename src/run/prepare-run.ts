@@ -16,7 +16,7 @@ import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { adapterModules, startingAdapter } from './adapter-modules.ts';
 import { estimateRun } from './estimate.ts';
 import type { CacheModels } from './fill-cache.ts';
-import { instruction } from './instruction.ts';
+import { textSettings } from './text-settings.ts';
 import { loadPictures } from './load-pictures.ts';
 import { pipelineKey, vaeOptions } from './pipeline-key.ts';
 import { preflight } from './preflight.ts';
@@ -78,9 +78,7 @@ export async function* prepareRun(options: PrepareRunOptions): AsyncGenerator<Tr
       `${config.model.path} is a distilled model with guidance embeddings (Sana-Sprint), which LoRA training would undo; train on the Sana it was made from.`,
     );
   }
-  const { max_sequence_length: length } = config.model;
-  const maxSequenceLength = length === 'auto' ? 300 : length;
-  const { chi, chiName } = instruction(config.model);
+  const { chi, chiName, maxSequenceLength } = textSettings(config.model);
   const start = await startingAdapter(config, pipeline.transformerConfig);
   for (const message of start?.notices ?? []) yield { kind: 'log', message };
   const modules = start?.modules ?? adapterModules(config, pipeline.transformerConfig);

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 
-import { exportFormats } from '../config/export-section.ts';
+import { exportFormats } from '../export/format-names.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { fileError } from '../io/file-error.ts';

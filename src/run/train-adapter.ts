@@ -137,7 +137,7 @@ export async function* trainAdapter(
     config,
     runDir,
     samples,
-    examples: examples.filter(({ dataset }) => dataset.kind === 'instance'),
+    examples,
     sourceOf,
     ...(signal && { signal }),
   });

@@ -1,15 +1,16 @@
 import { type Command, Option } from 'commander';
 
+import { type ExportFormat, exportFormats, type FilePrecision, filePrecisions } from '../../export/format-names.ts';
 import { numberParser } from '../sample-arguments.ts';
 
 /** The command's options as they are parsed. */
 export interface ExportCommandOptions {
   /** Absent with `push`. */
-  readonly format?: 'diffusers' | 'comfyui' | 'kohya' | 'lycoris' | 'merged';
+  readonly format?: ExportFormat;
   readonly push?: string;
   readonly private: boolean;
   readonly output?: string;
-  readonly dtype?: 'fp32' | 'bf16' | 'fp16';
+  readonly dtype?: FilePrecision;
   readonly scale: number;
   readonly rank?: number;
   readonly foldAlpha: boolean;
@@ -26,15 +27,7 @@ export interface ExportCommandOptions {
 export function define(command: Command): void {
   command
     .argument('<source>', "a run's folder, or an adapter of any format (a file, or a folder of diffusers or peft)")
-    .addOption(
-      new Option('-f, --format <name>', 'what to write').choices([
-        'diffusers',
-        'comfyui',
-        'kohya',
-        'lycoris',
-        'merged',
-      ]),
-    )
+    .addOption(new Option('-f, --format <name>', 'what to write').choices(exportFormats))
     .addOption(
       new Option(
         '--push <owner/name>',
@@ -44,11 +37,9 @@ export function define(command: Command): void {
     .option('--private', 'makes that repository private, if it is not there yet', false)
     .option('-o, --output <path>', 'the file (or folder, for a merged model) to write')
     .addOption(
-      new Option('--dtype <name>', "precision (default: fp32; of a merged model, its own files')").choices([
-        'fp32',
-        'bf16',
-        'fp16',
-      ]),
+      new Option('--dtype <name>', "precision (default: fp32; of a merged model, its own files')").choices(
+        filePrecisions,
+      ),
     )
     .option('--scale <number>', "multiplies the adapter's effect", numberParser('--scale'), 1)
     .option('--rank <number>', 'resizes to a lower rank by SVD', numberParser('--rank', { least: 1, wholeOnly: true }))

@@ -1,13 +1,14 @@
 import { type Command, Option } from 'commander';
 
+import { type AdapterFormat, adapterFormats, type FilePrecision, filePrecisions } from '../../export/format-names.ts';
 import { numberParser } from '../sample-arguments.ts';
 
 /** The command's options as they are parsed. */
 export interface ExtractCommandOptions {
   readonly rank: number;
   readonly output?: string;
-  readonly format: 'diffusers' | 'comfyui' | 'kohya' | 'lycoris';
-  readonly dtype: 'fp32' | 'bf16' | 'fp16';
+  readonly format: AdapterFormat;
+  readonly dtype: FilePrecision;
   readonly variant?: string;
   readonly title?: string;
 }
@@ -23,12 +24,8 @@ export function define(command: Command): void {
       numberParser('--rank', { least: 1, wholeOnly: true }),
     )
     .option('-o, --output <file>', 'the file to write (default: TUNED-lora.safetensors)')
-    .addOption(
-      new Option('-f, --format <name>', 'what to write')
-        .choices(['diffusers', 'comfyui', 'kohya', 'lycoris'])
-        .default('diffusers'),
-    )
-    .addOption(new Option('--dtype <name>', 'precision').choices(['fp32', 'bf16', 'fp16']).default('fp32'))
+    .addOption(new Option('-f, --format <name>', 'what to write').choices(adapterFormats).default('diffusers'))
+    .addOption(new Option('--dtype <name>', 'precision').choices(filePrecisions).default('fp32'))
     .option('--variant <name>', 'which weight files to read where there are several, such as fp16')
     .option('--title <text>', "what the file's metadata call it")
     .addHelpText(

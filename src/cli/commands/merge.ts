@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander';
 
+import { type AdapterFormat, adapterFormats, type FilePrecision, filePrecisions } from '../../export/format-names.ts';
 import { type AdapterArgument, numberParser, parseAdapter } from '../sample-arguments.ts';
 
 /** The command's options as they are parsed. */
 export interface MergeOptions {
   readonly output: string;
-  readonly format: 'diffusers' | 'comfyui' | 'kohya' | 'lycoris';
-  readonly dtype: 'fp32' | 'bf16' | 'fp16';
+  readonly format: AdapterFormat;
+  readonly dtype: FilePrecision;
   readonly rank?: number;
   readonly title?: string;
 }
@@ -21,12 +22,8 @@ export function define(command: Command): void {
       [],
     )
     .requiredOption('-o, --output <file>', 'the file to write')
-    .addOption(
-      new Option('-f, --format <name>', 'what to write')
-        .choices(['diffusers', 'comfyui', 'kohya', 'lycoris'])
-        .default('diffusers'),
-    )
-    .addOption(new Option('--dtype <name>', 'precision').choices(['fp32', 'bf16', 'fp16']).default('fp32'))
+    .addOption(new Option('-f, --format <name>', 'what to write').choices(adapterFormats).default('diffusers'))
+    .addOption(new Option('--dtype <name>', 'precision').choices(filePrecisions).default('fp32'))
     .option(
       '--rank <number>',
       'resizes to this rank by SVD (default: the sum of the ranks, which loses nothing)',

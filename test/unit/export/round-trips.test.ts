@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { compareAdapters } from '../../../src/export/compare-adapters.ts';
-import { exportAdapter, type ExportFormat } from '../../../src/export/export-adapter.ts';
+import { exportAdapter } from '../../../src/export/export-adapter.ts';
+import type { ExportFormat } from '../../../src/export/format-names.ts';
 import type { AdapterConfig } from '../../../src/lora/adapter-config.ts';
 import { type Adapter, writeAdapter } from '../../../src/lora/adapter-file.ts';
 import { createAdapter } from '../../../src/lora/create-adapter.ts';

@@ -9,9 +9,9 @@ import sharp from 'sharp';
 import { loadDatasets } from '../datasets/load-datasets.ts';
 import { findTransformersModel } from '../src/caption/bundled-models.ts';
 import { captionStage } from '../src/caption/caption-stage.ts';
-import { decodeForModels } from '../src/caption/decode-for-models.ts';
+import { decodeForModels, sideForModels } from '../src/caption/decode-for-models.ts';
 import { setModelAccess } from '../src/caption/load-pretrained.ts';
-import { ask, loadParts } from '../src/caption/vision-language-model.ts';
+import { ask, loadParts, pixelsSeen } from '../src/caption/vision-language-model.ts';
 import { parseConfig } from '../src/config/load-config.ts';
 import type { RgbPicture } from '../src/metrics/pillow-resize.ts';
 
@@ -54,11 +54,13 @@ async function costsOf(
   setModelAccess(access);
   const { location } = await findTransformersModel(folder);
   const { type, parts } = await loadParts(location, 'auto', access);
+  const [width, height] = size;
+  const side = sideForModels({ width, height }, pixelsSeen(parts));
   const costs: Costs = { decode: 0, transfer: 0, prepare: 0, model: 0 };
   for (let i = -2; i < count; i++) {
     const bytes = await photo(...size, i + 3);
     if (i === 0) Object.assign(costs, { decode: 0, transfer: 0, prepare: 0, model: 0 }); // the first ones warm up
-    const decoded = await processorSeconds(() => decodeForModels(bytes));
+    const decoded = await processorSeconds(() => decodeForModels(bytes, side));
     const sent = await processorSeconds(() => deserialize(serialize(decoded.value)) as RgbPicture);
     let output: unknown;
     const generate = async (inputs: Readonly<Record<string, unknown>>): Promise<unknown> => {

@@ -9,7 +9,7 @@ import type { RgbPicture } from '../metrics/pillow-resize.ts';
 import { type Captioner, CaptionError, type PictureToCaption } from './captioner.ts';
 import type { CaptionRecord, CaptionStore } from './caption-store.ts';
 import type { Rater } from './create-captioners.ts';
-import { decodeForModels } from './decode-for-models.ts';
+import { decodeForModels, sideForModels } from './decode-for-models.ts';
 import { polishCaption } from './polish-caption.ts';
 
 /** A caption that a captioner gave. */
@@ -49,28 +49,29 @@ export interface CaptionPicturesOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Decoded pictures that are kept for the next captioner: 12 MB each at most. */
+/** Decoded pictures that are kept for the next captioner and CLIP: 12 MB each at most. */
 const decodedAtOnce = 8;
 
 /** Reads pictures for models, and remembers the last ones; one that has changed since the data set was read is refused. */
-function createDecoder(): (example: Example) => Promise<RgbPicture> {
+function createDecoder(): (example: Example, looksAt?: number) => Promise<RgbPicture> {
   const recent = new Map<string, Promise<RgbPicture>>();
-  async function decode({ picture }: Example): Promise<RgbPicture> {
+  async function decode({ picture }: Example, side: number): Promise<RgbPicture> {
     const { bytes, contentHash } = await readPictureFile(picture.path);
     if (contentHash !== picture.contentHash) {
       throw new PictureError('changed', 'It has changed since the data set was read; start again.');
     }
-    return await decodeForModels(bytes);
+    return await decodeForModels(bytes, side);
   }
-  return (example) => {
-    const { contentHash } = example.picture;
-    const known = recent.get(contentHash);
+  return (example, looksAt) => {
+    const side = sideForModels(example.picture, looksAt);
+    const key = `${example.picture.contentHash} ${side}`;
+    const known = recent.get(key);
     if (known) return known;
-    const decoded = decode(example);
-    recent.set(contentHash, decoded);
+    const decoded = decode(example, side);
+    recent.set(key, decoded);
     // The failure is told to whom it was decoded for.
     decoded.catch(() => undefined);
-    for (const hash of recent.keys()) if (recent.size > decodedAtOnce) recent.delete(hash);
+    for (const oldest of recent.keys()) if (recent.size > decodedAtOnce) recent.delete(oldest);
     return decoded;
   };
 }
@@ -156,7 +157,7 @@ export function captionPictures(
       id,
       path: picture.path,
       hash: picture.contentHash,
-      pixels: () => decode(example),
+      pixels: (looksAt) => decode(example, looksAt),
       existing: example.captions.flatMap(({ text, source }) =>
         captioners.some(({ name }) => name === source) ? [] : [text],
       ),

@@ -8,8 +8,11 @@ export interface PictureToCaption {
   readonly path: string;
   /** SHA-256 of its file. */
   readonly hash: string;
-  /** Upright, on white, its longer side at most 2048 pixels; decoded once for all captioners. */
-  readonly pixels: () => Promise<RgbPicture>;
+  /**
+   * Upright, on white, its longer side at most 2048 pixels; a large one smaller for a model that scales every picture's
+   * shorter side to `looksAt` pixels. Decoded once for all that see the same.
+   */
+  readonly pixels: (looksAt?: number) => Promise<RgbPicture>;
   /** The captions that it has already. */
   readonly existing: readonly string[];
   /** The word that stands for what is learned; "" for none. */

@@ -36,8 +36,8 @@ async function transformersSource(
   const { prompt, max_new_tokens: maxNewTokens, dtype } = config;
   const generation = { ...(prompt !== undefined && { prompt }), maxNewTokens };
   const caption: CaptionFunction = async ({ pixels }, signal) => {
-    await client.load('captioner', location, dtype);
-    const picture = await pixels();
+    const looksAt = await client.load('captioner', location, dtype);
+    const picture = await pixels(looksAt);
     signal?.throwIfAborted();
     return [await client.caption(location, picture, generation)];
   };
@@ -155,8 +155,8 @@ export async function createRater(
   return {
     key: `${key}, ${window} window`,
     async rate({ hash, pixels }, texts) {
-      await client.load('clip', location, 'fp32');
-      return await client.score(location, { hash, picture: await pixels(), texts }, window);
+      const looksAt = await client.load('clip', location, 'fp32');
+      return await client.score(location, { hash, picture: await pixels(looksAt), texts }, window);
     },
   };
 }

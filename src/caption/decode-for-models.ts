@@ -2,7 +2,27 @@ import { openPicture, pictureError, defaultMaxPixels } from '../images/open-pict
 import type { RgbPicture } from '../metrics/pillow-resize.ts';
 
 /** The longer side of what models get to see: none of them looks at more, and a photo of 50 megapixels takes 150 MB. */
-export const largestSide = 2048;
+const largestSide = 2048;
+
+/** A large photo keeps so many times the pixels that a model looks at, whose own filter does the rest. */
+const margin = 3;
+
+/**
+ * The longer side that a picture is decoded with. One of more than 2048 pixels becomes half, a quarter, an eighth ... for
+ * models that look at few of them: decoders of JPEG leave work out then, and so does the scaling that follows. Smaller
+ * pictures stay whole, and what models get of them is what transformers gives them, to the byte.
+ *
+ * @param looksAt pixels of the shorter side that the model scales every picture to; undefined where it is not one number
+ */
+export function sideForModels(
+  { width, height }: Pick<RgbPicture, 'width' | 'height'>,
+  looksAt: number | undefined,
+): number {
+  const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
+  if (longer <= largestSide) return longer;
+  const halvings = looksAt === undefined ? 0 : Math.floor(Math.log2(shorter / (margin * looksAt)));
+  return Math.min(largestSide, Math.ceil(longer / 2 ** Math.max(0, halvings)));
+}
 
 /**
  * Decodes a picture for captioners and CLIP: upright, sRGB, on white, at most `side` pixels long.

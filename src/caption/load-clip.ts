@@ -11,6 +11,8 @@ import type { ClipEmbeddings, ModelAccess, PictureTexts, Rating } from './transf
 
 /** Both halves of a CLIP. */
 export interface ClipModel {
+  /** Pixels of the shorter side that every picture is scaled to. */
+  readonly looksAt: number;
   /** Rates each picture's captions. */
   rate(items: readonly PictureTexts[], window: ClipWindow): Promise<readonly (readonly Rating[])[]>;
   /** Embeds pictures and texts, [D] each; of a text that is too long its beginning. */
@@ -153,6 +155,7 @@ function clipModel({ tokenizer, processor, vision, text }: Parts, positions: num
   }
 
   return {
+    looksAt: pixels.looksAt,
     rate,
     embed: async (pictures, texts) => ({
       pictures: await inBatches(pictures, embedPictures),

@@ -19,8 +19,11 @@ import type {
 
 /** Models that run in a process of their own, which starts with the first of them. */
 export interface TransformersClient {
-  /** Loads a model; once for all calls with its name. */
-  load(role: 'captioner' | 'clip', model: string, dtype: WeightsDtype): Promise<void>;
+  /**
+   * Loads a model; once for all calls with its name.
+   * @returns pixels of the shorter side that it scales every picture to; undefined where that depends on the picture
+   */
+  load(role: 'captioner' | 'clip', model: string, dtype: WeightsDtype): Promise<number | undefined>;
   caption(model: string, picture: RgbPicture, generation: Generation): Promise<string>;
   /** Rates the captions of a picture; calls that wait are computed together. */
   score(model: string, item: PictureTexts, window: ClipWindow): Promise<readonly Rating[]>;
@@ -69,7 +72,7 @@ export function createTransformersClient(access: ModelAccess, token?: string): T
   let gone: Error | undefined;
   let ids = 0;
   const waiting = new Map<number, Waiting>();
-  const loading = new Map<string, Promise<void>>();
+  const loading = new Map<string, Promise<number | undefined>>();
 
   function fail(error: Error): void {
     gone ??= error;
@@ -136,7 +139,8 @@ export function createTransformersClient(access: ModelAccess, token?: string): T
   return {
     load(role, model, dtype) {
       const key = `${role} ${model} ${dtype}`;
-      const promise = loading.get(key) ?? ask({ kind: 'load', role, model, dtype, access }).then(() => undefined);
+      const promise =
+        loading.get(key) ?? ask({ kind: 'load', role, model, dtype, access }).then(({ looksAt }) => looksAt);
       loading.set(key, promise);
       return promise;
     },

@@ -64,6 +64,8 @@ export interface Envelope {
 /** The answer to the request of that number. */
 export interface Reply {
   readonly id: number;
+  /** Of a model that was loaded: pixels of the shorter side that it scales every picture to. */
+  readonly looksAt?: number;
   readonly text?: string;
   /** A rating for each text of each picture. */
   readonly ratings?: readonly (readonly Rating[])[];

@@ -17,21 +17,28 @@ function loaded<T>(models: ReadonlyMap<string, T>, name: string): T {
   return model;
 }
 
+function added<T>(models: Map<string, T>, name: string, model: T): T {
+  models.set(name, model);
+  return model;
+}
+
 async function answer(request: Request): Promise<Omit<Reply, 'id'>> {
   switch (request.kind) {
     case 'load': {
       const { role, model, dtype, access } = request;
       setModelAccess(access);
       try {
-        if (role === 'clip') clips.set(model, await loadClip(model, access));
-        else captioners.set(model, await loadVisionLanguageModel(model, dtype, access));
+        const { looksAt } =
+          role === 'clip'
+            ? added(clips, model, await loadClip(model, access))
+            : added(captioners, model, await loadVisionLanguageModel(model, dtype, access));
+        return looksAt === undefined ? {} : { looksAt };
       } catch (error) {
         throw modelError(error, model);
       }
-      return {};
     }
     case 'caption':
-      return { text: await loaded(captioners, request.model)(request.picture, request.generation) };
+      return { text: await loaded(captioners, request.model).say(request.picture, request.generation) };
     case 'score':
       return { ratings: await loaded(clips, request.model).rate(request.items, request.window) };
     case 'embed':

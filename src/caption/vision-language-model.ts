@@ -8,7 +8,11 @@ import { pretrainedOptions } from './load-pretrained.ts';
 import type { Generation, ModelAccess, WeightsDtype } from './transformers-messages.ts';
 
 /** Says what is on a picture. */
-export type VisionLanguageModel = (picture: RgbPicture, generation: Generation) => Promise<string>;
+export interface VisionLanguageModel {
+  /** Pixels of the shorter side that every picture is scaled to; undefined where that depends on the picture. */
+  readonly looksAt: number | undefined;
+  say(picture: RgbPicture, generation: Generation): Promise<string>;
+}
 
 const florenceTasks = ['<CAPTION>', '<DETAILED_CAPTION>', '<MORE_DETAILED_CAPTION>'];
 
@@ -51,6 +55,12 @@ function fixedSize(
   if (resizes !== true || !isRecord(size) || typeof resample !== 'number') return undefined;
   const { width, height } = size;
   return typeof width === 'number' && typeof height === 'number' ? { width, height, resample } : undefined;
+}
+
+/** Pixels of a picture's shorter side that a model makes something of; undefined where that depends on the picture. */
+export function pixelsSeen({ processor }: Parts): number | undefined {
+  const size = fixedSize(processor.image_processor?.config);
+  return size && Math.max(size.width, size.height);
 }
 
 /** A picture as transformers.js takes it, scaled as the model's training did where that is to one fixed size. */
@@ -141,5 +151,5 @@ export async function loadVisionLanguageModel(
   access: ModelAccess,
 ): Promise<VisionLanguageModel> {
   const { type, parts } = await loadParts(model, dtype, access);
-  return (picture, generation) => ask(type, parts, picture, generation);
+  return { looksAt: pixelsSeen(parts), say: (picture, generation) => ask(type, parts, picture, generation) };
 }

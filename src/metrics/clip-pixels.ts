@@ -28,6 +28,8 @@ const schema = z.object({
 export interface ClipPixels {
   readonly height: number;
   readonly width: number;
+  /** Pixels of the shorter side that every picture is scaled to. */
+  readonly looksAt: number;
   /** float32 [3, H, W], normalised. */
   pixels(picture: RgbPicture): Float32Array;
 }
@@ -63,6 +65,7 @@ export function clipPixels(preprocessorConfig: unknown): ClipPixels {
 
   return {
     ...target,
+    looksAt: 'height' in size ? Math.max(size.height, size.width) : size.shortest_edge,
     pixels(picture) {
       const { data, width, height } = resized(picture);
       const top = Math.floor((height - target.height) / 2);

@@ -41,8 +41,12 @@ def make_tokenizer(special: list[str], *, begins: str | None = None, ends: str |
     tok.decoder = decoders.ByteLevel()
     texts = [PROMPT, *TASKS.values(), "Question: Answer: User: Assistant:"]
     tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    # Words of the model's own: so many added tokens, which a real one has not, would take longer than all the rest.
+    state = json.loads(tok.to_str())
+    vocab = state["model"]["vocab"]
+    vocab.update({f"Ġword{i}": i for i in range(len(vocab), size - len(special))})
+    tok = Tokenizer.from_str(json.dumps(state))
     tok.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
-    tok.add_tokens([f" word{i}" for i in range(max(0, size - tok.get_vocab_size()))])
     if begins or ends:
         pattern = f"{begins or ''} $A {ends or ''}".strip()
         tok.post_processor = processors.TemplateProcessing(single=pattern, special_tokens=[(t, tok.token_to_id(t)) for t in (begins, ends) if t])

@@ -27,13 +27,13 @@ describe('loadVisionLanguageModel', () => {
     const texts: Record<string, string> = {};
     for (const name of Object.keys(said)) {
       const picture = await decodeForModels(await readFile(join(goldens, `${name}.png`)));
-      texts[name] = await model(picture, { ...prompt, maxNewTokens: golden.maxNewTokens });
+      texts[name] = await model.say(picture, { ...prompt, maxNewTokens: golden.maxNewTokens });
     }
     expect(texts).toEqual(said);
 
     // A picture of any other shape.
     const wide = await sharp(join(goldens, 'rings.png')).resize(150, 40, { fit: 'fill' }).png().toBuffer();
-    const answer = await model(await decodeForModels(wide), { ...prompt, maxNewTokens: 3 });
+    const answer = await model.say(await decodeForModels(wide), { ...prompt, maxNewTokens: 3 });
     expect(answer).not.toBe('');
   });
 

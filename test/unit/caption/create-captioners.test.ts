@@ -8,7 +8,7 @@ import { parseConfig } from '../../../src/config/load-config.ts';
 import type { CaptionConfig } from '../../../src/config/schema.ts';
 
 const client: TransformersClient = {
-  load: () => Promise.resolve(),
+  load: () => Promise.resolve(undefined),
   caption: (model) => Promise.resolve(`by ${model}`),
   score: (_, { texts }, window) => Promise.resolve(texts.map(() => ({ score: window === 'best' ? 1 : 2, excess: 0 }))),
   embed: () => Promise.resolve({ pictures: [], texts: [] }),

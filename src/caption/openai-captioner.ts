@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 
 import { readPictureFile } from '../../datasets/picture-file.ts';
+import { errorCode } from '../io/file-error.ts';
 import { quoted } from '../io/json.ts';
 import { type CaptionFunction, CaptionError } from './captioner.ts';
 import { encodeJpeg } from './decode-for-models.ts';
@@ -56,6 +57,15 @@ function reasonOf(error: unknown): string {
   return first instanceof Error ? first.message || first.name : error.name;
 }
 
+/** Node's codes for a certificate that nobody it trusts has signed. */
+const unknownSigner = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+];
+
 /** Runs at most `count` at once; the others wait in line. */
 function createLimit(count: number): <T>(work: () => Promise<T>) => Promise<T> {
   let running = 0;
@@ -96,7 +106,12 @@ export function createOpenaiCaptioner(options: OpenaiOptions): CaptionFunction {
       });
     } catch (error) {
       signal?.throwIfAborted();
-      return { error: new CaptionError(`${url} could not be asked: ${reasonOf(error)}.`, { cause: error }) };
+      const message = `${url} could not be asked: ${reasonOf(error)}`;
+      if (unknownSigner.includes(errorCode(error) ?? '')) {
+        const remedy = 'set NODE_EXTRA_CA_CERTS to the file of the certificate that signed its own, and start again';
+        throw new CaptionError(`${message}; ${remedy}.`, { isLasting: true, cause: error });
+      }
+      return { error: new CaptionError(`${message}.`, { cause: error }) };
     }
     const { status, headers, text } = answer;
     if (status === 401 || status === 403) {

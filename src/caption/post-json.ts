@@ -19,7 +19,8 @@ export interface PostOptions {
 /**
  * Posts JSON and reads the answer as text; connections are kept for the next request. It goes round fetch, whose requests
  * are watched by finalizers: V8's quick collections of garbage cannot free them, and over thousands of them some 20 kB
- * each pile up until a full collection. Redirects are not followed.
+ * each pile up until a full collection. Redirects are not followed; a proxy is used where Node itself does that (from
+ * Node 24 on, with NODE_USE_ENV_PROXY=1).
  *
  * @throws Error when no connection or no answer came, named TimeoutError when that took too long
  */

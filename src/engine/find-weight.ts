@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts';
 import { formatShape } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { elementCount, float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
-import { derivationOf, type Value } from '../graph/value.ts';
+import { type Derivation, derivationOf, type Value } from '../graph/value.ts';
 import { fileOf, isTensorLocation, readTensor, type TensorLocation, type Weights } from '../io/safetensors.ts';
 
 /**
@@ -13,22 +13,42 @@ import { fileOf, isTensorLocation, readTensor, type TensorLocation, type Weights
 export async function findWeight(graph: Graph, weights: Weights, name: string): Promise<TensorLocation | Tensor> {
   const value = graph.weights.get(name);
   if (!value) throw new RangeError(`findWeight: the graph has no weight ${name}`);
-  const derived = derivationOf(name);
-  if (!derived) return find(weights, name, value);
-  // What it is made of may itself be derived.
-  const { name: base, derivation } = derived;
-  const shared = derivationOf(base);
-  const source = find(weights, shared ? shared.name : base, value, true);
-  const data = toFloat32(isTensorLocation(source) ? await readTensor(source) : source);
-  return float32(value.shape.map(Number), derivation === 'reversed' ? reversed(data, value) : data);
+  // What a weight is made of may itself be derived.
+  const derivations: Derivation[] = [];
+  let base = name;
+  for (let derived = derivationOf(base); derived; derived = derivationOf(base)) {
+    derivations.unshift(derived.derivation);
+    base = derived.name;
+  }
+  if (derivations.length === 0) return find(weights, name, value);
+  const parts = derivations.reduce((product, derivation) => product * partOf(derivation).count, 1);
+  const source = find(weights, base, value, { anyDType: true, parts });
+  let data = toFloat32(isTensorLocation(source) ? await readTensor(source) : source);
+  for (const derivation of derivations) {
+    const { index, count } = partOf(derivation);
+    if (count > 1) data = data.slice((data.length / count) * index, (data.length / count) * (index + 1));
+    if (derivation === 'reversed') data = reversed(data, value);
+  }
+  return float32(value.shape.map(Number), data);
 }
 
-function find(weights: Weights, name: string, value: Value, anyDType = false): TensorLocation | Tensor {
+/** Which part of how many a derivation takes: the first of one where it takes all. */
+function partOf(derivation: Derivation): { readonly index: number; readonly count: number } {
+  const [, index = 0, count = 1] = /^part (\d+)\/(\d+)$/.exec(derivation)?.map(Number) ?? [];
+  return { index, count };
+}
+
+function find(
+  weights: Weights,
+  name: string,
+  value: Value,
+  { anyDType = false, parts = 1 } = {},
+): TensorLocation | Tensor {
   const source = weights.get(name);
   if (!source)
     throw new UserError(`The weight ${name} is missing; the model's files are incomplete or of another model.`);
   const isSame = anyDType || source.dtype === value.dtype;
-  if (!isSame || elementCount(source.shape) !== elementCount(value.shape.map(Number))) {
+  if (!isSame || elementCount(source.shape) !== parts * elementCount(value.shape.map(Number))) {
     const where = isTensorLocation(source) ? ` in ${fileOf(source)}` : '';
     throw new UserError(
       `The weight ${name}${where} is ${source.dtype} ${formatShape(source.shape)}, and ${value.dtype} ${formatShape(value.shape)} is expected; the file is of another model.`,

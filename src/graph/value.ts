@@ -188,8 +188,11 @@ export function weight(name: string, shape: readonly number[], dtype: DType = 'f
   return leafValue({ kind: 'weight', name }, { dtype, shape });
 }
 
-/** What an engine makes of a weight when it loads it: its numbers as float32; those with the last two axes reversed. */
-export type Derivation = 'float32' | 'reversed';
+/**
+ * What an engine makes of a weight when it loads it: its numbers as float32; those with the last two axes reversed; the
+ * second of four equal parts of them ('part 1/4').
+ */
+export type Derivation = 'float32' | 'reversed' | `part ${number}/${number}`;
 
 /** A float32 weight made of a weight in the files, for small ones that kernels want to know beforehand. */
 export function derivedWeight(name: string, shape: readonly number[], derivation: Derivation): Value {
@@ -200,8 +203,11 @@ export function derivedWeight(name: string, shape: readonly number[], derivation
 export function derivationOf(name: string): { readonly name: string; readonly derivation: Derivation } | undefined {
   const at = name.lastIndexOf('#');
   const derivation = name.slice(at + 1);
-  const isDerived = at >= 0 && (derivation === 'float32' || derivation === 'reversed');
-  return isDerived ? { name: name.slice(0, at), derivation } : undefined;
+  return at >= 0 && isDerivation(derivation) ? { name: name.slice(0, at), derivation } : undefined;
+}
+
+function isDerivation(text: string): text is Derivation {
+  return text === 'float32' || text === 'reversed' || /^part \d+\/\d+$/.test(text);
 }
 
 /** A tensor that is part of the graph. */

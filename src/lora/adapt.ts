@@ -7,7 +7,7 @@ import { concat, split, transpose } from '../graph/ops/movement.ts';
 import { reduceSumSquare } from '../graph/ops/reduce.ts';
 import { stopGradient } from '../graph/ops/stop-gradient.ts';
 import { input, type Value } from '../graph/value.ts';
-import { type Adapt, type Layout, project, type Projection } from '../models/projection.ts';
+import { type Adapt, type Layout, type OutputPart, project, type Projection } from '../models/projection.ts';
 import {
   type AdaptedModule,
   type AdaptedModules,
@@ -49,7 +49,7 @@ export function graphAdapter(
   function parameter(module: string, part: AdapterPart, shape: readonly number[]): Value {
     const value = parameters.get(parameterName(module, part));
     if (!value) throw new RangeError(`graphAdapter: ${module} has no ${part}`);
-    return reshape(value, shape);
+    return once(value, shape.join(), () => reshape(value, shape));
   }
 
   // Products of one x and each of its modules' A are one product; by x, then by module.
@@ -59,42 +59,86 @@ export function graphAdapter(
   function lowOf({ module, x, from, to, siblings = [module] }: Projection): Value | undefined {
     const known = lows.get(x)?.get(module);
     if (known) return known;
-    const shared = siblings.flatMap((name) => {
+    const plain = siblings.flatMap((name) => {
       const adapted = modules.get(name);
       const isPlain = adapted && !adapted.dora && !adapted.lycoris && (!training || adapted.dropout === 0);
       return isPlain ? [{ name, rank: adapted.rank }] : [];
     });
-    if (shared.length < 2 || !shared.some(({ name }) => name === module)) return undefined;
-    const a = shared.map(({ name, rank }) => parameter(name, 'lora_A', [rank, -1]));
-    const ranks = shared.map(({ rank }) => rank);
+    if (plain.length < 2 || !plain.some(({ name }) => name === module)) return undefined;
+    const a = plain.map(({ name, rank }) => parameter(name, 'lora_A', [rank, -1]));
+    const ranks = plain.map(({ rank }) => rank);
     const parts = split(project(x, from, concat(a, 0), to), to === 'rows' ? 2 : 1, ranks);
-    const byName = new Map(parts.map((part, i) => [shared[i]?.name ?? '', part]));
+    const byName = new Map(parts.map((part, i) => [plain[i]?.name ?? '', part]));
     lows.set(x, byName);
     return byName.get(module);
   }
 
+  // What is computed once for all that share it, by what it is made of and a name.
+  const shared = new Map<Value, Map<string, Value>>();
+
+  function once(x: Value, name: string, make: () => Value): Value {
+    const known = shared.get(x) ?? new Map<string, Value>();
+    shared.set(x, known);
+    const value = known.get(name) ?? make();
+    known.set(name, value);
+    return value;
+  }
+
+  // A value is cut once for all of its parts: its gradient is then put together in one step.
+  const cuts = new Map<Value, readonly Value[]>();
+
+  /** The part of a value of all outputs, which lie along `axis`. */
+  function partOf(value: Value, axis: number, part: OutputPart | undefined): Value {
+    if (!part || part.count === 1) return value;
+    const size = Number(value.shape[axis]) / part.count;
+    const all = cuts.get(value) ?? split(value, axis, Array<number>(part.count).fill(size));
+    cuts.set(value, all);
+    return all[part.index] ?? value;
+  }
+
   const adapt: Adapt = (projection) => {
-    const { module, x, from, kernel, bias, y, to } = projection;
+    const { module, x, from, kernel, bias, y, to, part } = projection;
     const adapted = modules.get(module);
     if (!adapted) return y;
     const { rank, scale, dora, lycoris } = adapted;
-    const dropped = training ? dropInputs(module, x, from === 'rows', adapted) : x;
-    if (lycoris?.kind === 'lokr') return add(y, times(kroneckerProduct(module, lycoris, dropped, from, to), scale));
-    if (lycoris) return add(y, hadamardProduct(lycoris, projection, dropped, scale));
+    const dropped = training ? once(x, `${module} dropped`, () => dropInputs(module, x, from === 'rows', adapted)) : x;
+    const channels = to === 'rows' ? 2 : 1;
+    if (lycoris) {
+      const change = once(x, module, () =>
+        lycoris.kind === 'lokr'
+          ? times(kroneckerProduct(module, lycoris, dropped, from, to), scale)
+          : hadamardProduct(lycoris, projection, dropped, scale),
+      );
+      return add(y, partOf(change, channels, part));
+    }
     const a = parameter(module, 'lora_A', [rank, -1]); // [r, in]
     const b = parameter(module, 'lora_B', [-1, rank]); // [out, r]
-    const low = lowOf(projection) ?? project(dropped, from, a, to); // [B, r, N] or [B, N, r]
+    const low = lowOf(projection) ?? once(x, module, () => project(dropped, from, a, to)); // [B, r, N] or [B, N, r]
+    const rows = partOf(b, 0, part);
     // Scaling the low rank is next to nothing beside scaling the result.
-    if (!dora) return add(y, project(times(low, scale), to, b, to));
+    if (!dora)
+      return add(
+        y,
+        project(
+          once(low, 'scaled', () => times(low, scale)),
+          to,
+          rows,
+          to,
+        ),
+      );
 
     // In peft's order of operations: where m is small, W x cancels, and a rounding decides on which side of a ReLU's
     // kink a value falls.
-    const delta = project(low, to, b, to);
-    const base = dropped !== x ? project(dropped, from, kernel, to) : bias ? sub(y, bias) : y;
+    const delta = project(low, to, rows, to);
+    const whole = (): Value => once(x, `${module} of dropped`, () => project(dropped, from, kernel, to));
+    const base = dropped !== x ? partOf(whole(), channels, part) : bias ? sub(y, partOf(bias, 0, part)) : y;
     const magnitude = parameter(module, 'lora_magnitude_vector', [-1]);
-    const norms = stopGradient(rowNorms(kernel, a, b, scale));
-    const factor = reshape(div(magnitude, norms), to === 'rows' ? [-1] : [-1, 1]);
-    return add(y, add(mul(sub(factor, 1), base), mul(mul(factor, delta), scale)));
+    const factor = once(x, `${module} factor`, () => {
+      const norms = stopGradient(rowNorms(kernel, a, b, scale));
+      return reshape(div(magnitude, norms), to === 'rows' ? [-1] : [-1, 1]);
+    });
+    const own = partOf(factor, 0, part);
+    return add(y, add(mul(sub(own, 1), base), mul(mul(own, delta), scale)));
   };
   return { adapt, parameters };
 

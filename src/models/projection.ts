@@ -26,6 +26,14 @@ export interface Projection {
   readonly to: Layout;
   /** The modules that multiply the same x, this one among them. @default this one alone */
   readonly siblings?: readonly string[];
+  /** Which of the parts of its outputs y is, where `Products.partsOf` has them computed one by one. @default all */
+  readonly part?: OutputPart;
+}
+
+/** One of the equal parts that a module's outputs are computed in. */
+export interface OutputPart {
+  readonly index: number;
+  readonly count: number;
 }
 
 /** What an adapter makes of a projection's result: y itself where it adapts nothing. */
@@ -35,6 +43,8 @@ export type Adapt = (projection: Projection) => Value;
 export interface Products {
   /** The layout in which a module's result is to be had: the one that is wanted, or one that is cheaper. */
   readonly layoutOf: (module: string, wanted: Layout) => Layout;
+  /** In how many equal parts a module's outputs are to be computed where what follows can take them so. */
+  readonly partsOf: (module: string) => number;
   /** A projection's result in the layout that `layoutOf` gave. */
   readonly multiply: (projection: Omit<Projection, 'y'>) => Value;
 }
@@ -53,6 +63,7 @@ export function biasAlong(bias: Value, layout: Layout): Value {
 /** x W^T + bias in float32, for which one layout is as good as the other. */
 export const exactProducts: Products = {
   layoutOf: (_, wanted) => wanted,
+  partsOf: () => 1,
   multiply({ x, from, kernel, bias, to }) {
     const product = project(x, from, kernel, to);
     return bias ? add(product, bias) : product;

@@ -2,13 +2,15 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 
 import { UserError } from '../errors.ts';
-import { tensor, tensorBytes, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { elementCount, tensor, tensorBytes, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { errorCode } from '../io/file-error.ts';
 import { isTensorLocation, openSafetensors, readPieces, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import type { LazyTensor, TensorLocation, Weights } from '../io/safetensors.ts';
 import type { SanaTransformer } from './load-sana-transformer.ts';
-import { quantizedNames } from './quantized-products.ts';
+import type { OutputPart } from './projection.ts';
+import { quantizedNames, quantizedParts } from './quantized-products.ts';
 import { type SanaTransformerConfig, sanaModules } from './sana-transformer-config.ts';
+import { smallWeight } from './weights.ts';
 
 /** How weights are quantised. */
 export interface QuantizeOptions {
@@ -25,7 +27,7 @@ export interface QuantizeOptions {
 }
 
 // Raised when the same weights are quantised in another way.
-const version = '1';
+const version = '2';
 const digestName = 'sha256';
 
 /**
@@ -34,7 +36,7 @@ const digestName = 'sha256';
  * @throws UserError when the disk is full and the like
  */
 export async function quantizeTransformer(model: SanaTransformer, options: QuantizeOptions): Promise<SanaTransformer> {
-  const quantized = (await openQuantized(model.config, options)) ?? (await writeQuantized(model, options));
+  const quantized = (await openQuantized(model, options)) ?? (await writeQuantized(model, options));
   return { ...model, weights: new Map([...model.weights, ...quantized]) };
 }
 
@@ -43,18 +45,36 @@ function metadataOf({ modelKey, limit }: QuantizeOptions): Record<string, string
   return { format: `sana-train int8 ${version}`, key: modelKey, limit: String(limit) };
 }
 
-/** The modules that are quantised, with the sizes of their matrices: all linear maps of the blocks. */
-function quantizedModules(
-  config: SanaTransformerConfig,
-): readonly { readonly module: string; readonly out: number; readonly inner: number }[] {
-  return [...sanaModules(config)].flatMap(([module, { inFeatures, outFeatures }]) =>
-    module.startsWith('transformer_blocks.') ? [{ module, out: outFeatures, inner: inFeatures }] : [],
+/** A matrix that is quantised: a module's, or that of a part of its outputs. */
+interface QuantizedKernel {
+  readonly module: string;
+  readonly part: OutputPart;
+  readonly out: number;
+  readonly inner: number;
+}
+
+/** The matrices that are quantised: those of all linear maps of the blocks. */
+export function quantizedKernels(config: SanaTransformerConfig): readonly QuantizedKernel[] {
+  return [...sanaModules(config)].flatMap(([module, { inFeatures: inner, outFeatures }]) => {
+    if (!module.startsWith('transformer_blocks.')) return [];
+    const count = quantizedParts(module, outFeatures);
+    return Array.from({ length: count }, (_, index) => {
+      return { module, part: { index, count }, out: outFeatures / count, inner };
+    });
+  });
+}
+
+/** Weights beside them that are large and stored in 16 bits: kept in 32, they need not be widened in every step. */
+function widenedNames({ config, weights }: SanaTransformer): readonly string[] {
+  const kernels = new Set(quantizedKernels(config).map(({ module }) => `${module}.weight`));
+  return [...weights].flatMap(([name, { dtype, shape }]) =>
+    dtype !== 'float32' && !kernels.has(name) && elementCount(shape) > smallWeight ? [name] : [],
   );
 }
 
 /** The file's tensors, if they are whole and of this model. */
 async function openQuantized(
-  config: SanaTransformerConfig,
+  model: SanaTransformer,
   options: QuantizeOptions,
 ): Promise<ReadonlyMap<string, TensorLocation> | undefined> {
   const { file, signal } = options;
@@ -63,7 +83,11 @@ async function openQuantized(
     const expected = metadataOf(options);
     const digest = tensors.get(digestName);
     const isSame = Object.keys(expected).every((name) => metadata[name] === expected[name]);
-    if (digest && isSame && tensors.size === 4 * quantizedModules(config).length + 1) {
+    if (
+      digest &&
+      isSame &&
+      tensors.size === 4 * quantizedKernels(model.config).length + widenedNames(model).length + 1
+    ) {
       const hash = createHash('sha256');
       for (const location of tensors.values()) {
         signal?.throwIfAborted();
@@ -80,11 +104,11 @@ async function openQuantized(
 }
 
 async function writeQuantized(
-  { config, weights }: SanaTransformer,
+  model: SanaTransformer,
   options: QuantizeOptions,
 ): Promise<ReadonlyMap<string, TensorLocation>> {
+  const { config, weights } = model;
   const { file, limit, signal } = options;
-  const modules = quantizedModules(config);
   const hash = createHash('sha256');
   const tensors: [string, LazyTensor][] = [];
   const add = (
@@ -101,9 +125,12 @@ async function writeQuantized(
     };
     tensors.push([name, { dtype, shape, read }]);
   };
-  for (const { module, out, inner } of modules) {
-    const names = quantizedNames(module);
-    const kernel = (): Promise<Float32Array> => readKernel(weights, module);
+  for (const { module, part, out, inner } of quantizedKernels(config)) {
+    const names = quantizedNames(module, part);
+    const kernel = async (): Promise<Float32Array> => {
+      const all = await readWeight(weights, `${module}.weight`);
+      return all.subarray(out * inner * part.index, out * inner * (part.index + 1));
+    };
     add(names.forwardScales, 'float32', [out], async () => {
       return tensor('float32', [out], rowScales(await kernel(), out, inner, limit));
     });
@@ -119,6 +146,10 @@ async function writeQuantized(
       return tensor('int8', [out, inner], quantizeColumns(values, out, inner, columnScales(values, out, inner, limit)));
     });
   }
+  for (const name of widenedNames(model)) {
+    const shape = weights.get(name)?.shape ?? [];
+    add(name, 'float32', shape, async () => tensor('float32', shape, await readWeight(weights, name)));
+  }
   // Of bytes, so that it comes last: when it is asked for, all others have been written.
   const read = (): Promise<Tensor> => Promise.resolve(tensor('uint8', [32], new Uint8Array(hash.digest())));
   tensors.push([digestName, { dtype: 'uint8', shape: [32], read }]);
@@ -126,10 +157,10 @@ async function writeQuantized(
   return (await openSafetensors(file)).tensors;
 }
 
-async function readKernel(weights: Weights, module: string): Promise<Float32Array> {
-  const kernel = weights.get(`${module}.weight`);
-  if (!kernel) throw new RangeError(`quantizeTransformer: no weight of ${module}`);
-  return toFloat32(isTensorLocation(kernel) ? await readTensor(kernel) : kernel);
+async function readWeight(weights: Weights, name: string): Promise<Float32Array> {
+  const found = weights.get(name);
+  if (!found) throw new RangeError(`quantizeTransformer: no ${name}`);
+  return toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
 }
 
 /** The scale of each row of [out, inner]: its largest size is `limit` steps. */

@@ -4,12 +4,20 @@ import { add, div, mul, relu } from '../graph/ops/elementwise.ts';
 import { geluTanh, silu, softmax } from '../graph/ops/activation.ts';
 import { conv2d, pixelUnshuffle } from '../graph/ops/conv.ts';
 import { matMul } from '../graph/ops/matmul.ts';
-import { split, transpose } from '../graph/ops/movement.ts';
+import { concat, split, transpose } from '../graph/ops/movement.ts';
 import { layerNorm, rmsNorm } from '../graph/ops/normalization.ts';
 import type { Value } from '../graph/value.ts';
-import { biasAlong, type Adapt, exactProducts, type Layout, type Products, swapLayout } from './projection.ts';
+import {
+  biasAlong,
+  type Adapt,
+  exactProducts,
+  type Layout,
+  type Products,
+  type Projection,
+  swapLayout,
+} from './projection.ts';
 import { hiddenWidth, innerWidth, sanaModules, type SanaTransformerConfig } from './sana-transformer-config.ts';
-import type { WeightReader } from './weights.ts';
+import { weightParts, type WeightReader } from './weights.ts';
 
 // B batch, C latent channels, H W latent size, N = H W / p^2 image tokens, T text tokens, D width, E text width.
 
@@ -54,16 +62,23 @@ export function sanaTransformer(
   const modules = sanaModules(config);
   const d = innerWidth(config);
 
-  function linear(module: string, x: Value, from: Layout, to: Layout, siblings = [module]): Value {
+  function linear(
+    module: string,
+    x: Value,
+    from: Layout,
+    to: Layout,
+    { siblings = [module], part }: Pick<Projection, 'siblings' | 'part'> = {},
+  ): Value {
     const found = modules.get(module);
     if (!found) throw new RangeError(`sanaTransformer: no module ${module}`);
-    const { inFeatures, outFeatures, kernel: side, bias } = found;
+    const { inFeatures, outFeatures, kernel: side, bias: hasBias } = found;
     const matrix = [outFeatures, inFeatures * (side ?? 1) ** 2];
     const stored = side === undefined ? matrix : [outFeatures, inFeatures, side, side];
     const kernel = take(`${module}.weight`, stored, matrix);
     const given = products.layoutOf(module, to);
-    const offset = bias ? biasAlong(take(`${module}.bias`, [outFeatures]), given) : undefined;
-    const projection = { module, x, from, kernel, ...(offset && { bias: offset }), to: given, siblings };
+    const offset = hasBias ? biasAlong(take(`${module}.bias`, [outFeatures]), given) : undefined;
+    const bias = offset && { bias: offset };
+    const projection = { module, x, from, kernel, ...bias, to: given, siblings, ...(part && { part }) };
     const y = adapt({ ...projection, y: products.multiply(projection) });
     return given === to ? y : swapLayout(y);
   }
@@ -144,7 +159,8 @@ export function sanaTransformer(
   function linearAttention(name: string, x: Value): Value {
     const heads = [b, config.num_attention_heads, config.attention_head_dim, n];
     const names = ['to_q', 'to_k', 'to_v'].map((part) => `${name}.${part}`);
-    const columns = (part: 'q' | 'k' | 'v'): Value => linear(`${name}.to_${part}`, x, 'rows', 'columns', names);
+    const columns = (part: 'q' | 'k' | 'v'): Value =>
+      linear(`${name}.to_${part}`, x, 'rows', 'columns', { siblings: names });
     const q = relu(reshape(normalizeHeads(`${name}.norm_q`, columns('q')), heads));
     const k = relu(reshape(normalizeHeads(`${name}.norm_k`, columns('k')), heads));
     const v = reshape(columns('v'), heads);
@@ -161,8 +177,11 @@ export function sanaTransformer(
       reshape(value, [b, config.num_cross_attention_heads, config.cross_attention_head_dim, tokens]);
     const q = heads(normalizeHeads(`${name}.norm_q`, linear(`${name}.to_q`, x, 'rows', 'columns')), n);
     const names = [`${name}.to_k`, `${name}.to_v`];
-    const k = heads(normalizeHeads(`${name}.norm_k`, linear(`${name}.to_k`, text, 'rows', 'columns', names)), t);
-    const v = heads(linear(`${name}.to_v`, text, 'rows', 'columns', names), t);
+    const k = heads(
+      normalizeHeads(`${name}.norm_k`, linear(`${name}.to_k`, text, 'rows', 'columns', { siblings: names })),
+      t,
+    );
+    const v = heads(linear(`${name}.to_v`, text, 'rows', 'columns', { siblings: names }), t);
     let scores = matMul(q, mul(k, config.cross_attention_head_dim ** -0.5), { transA: true }); // [B, h, N, T]
     if (inputs.encoderAttentionBias) scores = add(scores, inputs.encoderAttentionBias);
     const out = matMul(v, softmax(scores), { transB: true }); // [B, h, D / h, N]
@@ -172,24 +191,32 @@ export function sanaTransformer(
   /** GLUMBConv: up to 2 H channels, SiLU, 3x3 depthwise, half gated by the SiLU of the other half, down to D. */
   function feedForward(name: string, x: Value): Value {
     const h = hiddenWidth(config);
-    const layout = products.layoutOf(`${name}.conv_inverted`, 'columns');
-    const inverted = silu(linear(`${name}.conv_inverted`, x, 'rows', layout)); // [B, 2 H, N], or rows
+    const module = `${name}.conv_inverted`;
+    const layout = products.layoutOf(module, 'columns');
+    const count = products.partsOf(module);
+    const kernels = weightParts(take(`${name}.conv_depth.weight`, [2 * h, 1, 3, 3]), count);
+    const biases = weightParts(take(`${name}.conv_depth.bias`, [2 * h]), count);
+    // Channels in groups, each from the product to the gates, and each of tensors that a cache holds.
+    const parts = kernels.map((kernel, index) => {
+      const inverted = silu(linear(module, x, 'rows', layout, { part: { index, count } })); // [B, 2 H / count, N], or rows
+      const bias = biases[index];
+      return depthwise(inverted, layout, kernel, bias);
+    });
+    const channels = layout === 'rows' ? 2 : 1;
+    const halves = parts.length === 1 ? parts.flatMap((all) => split(all, channels, [h, h])) : parts;
+    const gates = halves.slice(halves.length / 2);
+    const gated = gates.map((gate, i) => mul(halves[i] ?? gate, silu(gate)));
+    return linear(`${name}.conv_point`, concat(gated, channels), layout, 'rows');
+  }
+
+  /** A 3x3 convolution of each channel. x [B, C, N] or [B, N, C], kernel [C, 1, 3, 3], bias [C] */
+  function depthwise(x: Value, layout: Layout, kernel: Value, bias?: Value): Value {
+    const groups = Number(kernel.shape[0]);
     // Onnxruntime makes one step of these transposes and of bringing the picture into the order of its convolution.
     const picture =
-      layout === 'rows'
-        ? transpose(reshape(inverted, [b, ...size, 2 * h]), [0, 3, 1, 2])
-        : reshape(inverted, [b, 2 * h, ...size]);
-    const convolved = conv2d(picture, take(`${name}.conv_depth.weight`, [2 * h, 1, 3, 3]), {
-      padding: 1,
-      groups: 2 * h,
-      bias: take(`${name}.conv_depth.bias`, [2 * h]),
-    });
-    const depthwise =
-      layout === 'rows'
-        ? reshape(transpose(convolved, [0, 2, 3, 1]), [b, n, 2 * h])
-        : reshape(convolved, [b, 2 * h, n]);
-    const [value = depthwise, gate = depthwise] = split(depthwise, layout === 'rows' ? 2 : 1, [h, h]);
-    return linear(`${name}.conv_point`, mul(value, silu(gate)), layout, 'rows');
+      layout === 'rows' ? transpose(reshape(x, [b, ...size, groups]), [0, 3, 1, 2]) : reshape(x, [b, groups, ...size]);
+    const convolved = conv2d(picture, kernel, { padding: 1, groups, ...(bias && { bias }) });
+    return layout === 'rows' ? reshape(transpose(convolved, [0, 2, 3, 1]), x.shape) : reshape(convolved, x.shape);
   }
 }
 

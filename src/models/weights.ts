@@ -1,4 +1,5 @@
 import { cast } from '../graph/ops/elementwise.ts';
+import { split } from '../graph/ops/movement.ts';
 import { elementCount } from '../graph/tensor.ts';
 import { derivedWeight, type Value, weight } from '../graph/value.ts';
 import type { Weights } from '../io/safetensors.ts';
@@ -19,7 +20,7 @@ export interface WeightReader {
 }
 
 /** Elements of a weight up to which float32 copies cost nothing beside the casts that they save. */
-const smallWeight = 2 ** 18;
+export const smallWeight = 2 ** 18;
 
 /** Reads the weights whose names begin with `prefix`; the graph's weights keep the names without it. */
 export function weightReader(weights: Weights, prefix = ''): WeightReader {
@@ -38,4 +39,19 @@ export function weightReader(weights: Weights, prefix = ''): WeightReader {
     return value;
   };
   return Object.assign(take, { taken });
+}
+
+/** Equal parts of a weight along its first axis; of a small one cut when it is loaded. */
+export function weightParts(value: Value, count: number): readonly Value[] {
+  if (count === 1) return [value];
+  const [first = 1, ...rest] = value.shape.map(Number);
+  const { leaf } = value.node;
+  const indices = Array.from({ length: count }, (_, i) => i);
+  if (leaf?.kind !== 'weight')
+    return split(
+      value,
+      0,
+      indices.map(() => first / count),
+    );
+  return indices.map((i) => derivedWeight(leaf.name, [first / count, ...rest], `part ${i}/${count}`));
 }

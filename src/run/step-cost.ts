@@ -7,7 +7,8 @@ import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { createTrainingStep } from '../lora/training-step.ts';
 import { sanaInputs } from '../models/load-sana-transformer.ts';
 import { quantizedNames } from '../models/quantized-products.ts';
-import { sanaModules, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
+import { quantizedKernels } from '../models/quantize-transformer.ts';
+import type { SanaTransformerConfig } from '../models/sana-transformer-config.ts';
 import { sanaTransformer } from '../models/sana-transformer.ts';
 import { weightShapes } from '../models/weight-shapes.ts';
 
@@ -72,13 +73,12 @@ export function weightPlaces(
     place(name, dtype, shape);
   }
   if (precision === 'fp32') return places;
-  for (const [module, { inFeatures, outFeatures }] of sanaModules(config)) {
-    if (!module.startsWith('transformer_blocks.')) continue;
-    const names = quantizedNames(module);
-    place(names.forward, 'int8', [inFeatures, outFeatures]);
-    place(names.forwardScales, 'float32', [outFeatures]);
-    place(names.backward, 'int8', [outFeatures, inFeatures]);
-    place(names.backwardScales, 'float32', [inFeatures]);
+  for (const { module, part, out, inner } of quantizedKernels(config)) {
+    const names = quantizedNames(module, part);
+    place(names.forward, 'int8', [inner, out]);
+    place(names.forwardScales, 'float32', [out]);
+    place(names.backward, 'int8', [out, inner]);
+    place(names.backwardScales, 'float32', [inner]);
   }
   return places;
 }

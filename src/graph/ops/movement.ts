@@ -117,6 +117,8 @@ const concatOp = defineOp<readonly Value[], { readonly axis: number }>({
     return [{ dtype: first.dtype, shape: first.shape.map((dim, i) => (i === axis ? size : dim)) }];
   },
   gradient({ inputs, attributes: { axis }, dy, wants }) {
+    const sizes = inputs.map((part) => part.shape[axis]).filter((size) => typeof size === 'number');
+    if (sizes.length === inputs.length && wants.every(Boolean)) return split(dy, axis, sizes);
     let start: Dim = 0;
     return inputs.map((part, i) => {
       const from = start;

@@ -29,6 +29,16 @@ describe('findWeight', () => {
     expect(await find(twice, 'w#float32#reversed')).toEqual(turned);
   });
 
+  it('takes one of equal parts, and makes others of it', async () => {
+    const second = derivedWeight('w', [1, 2, 2], 'part 1/2');
+    expect(await find(second, 'w#part 1/2')).toEqual(tensor('float32', [1, 2, 2], Float32Array.of(-5, 6, 7, 8)));
+    const turned = derivedWeight('w#float32#part 1/2', [1, 2, 2], 'reversed');
+    const expected = tensor('float32', [1, 2, 2], Float32Array.of(8, 7, 6, -5));
+    expect(await find(turned, 'w#float32#part 1/2#reversed')).toEqual(expected);
+    const wrong = derivedWeight('w', [2, 2, 2], 'part 1/2');
+    await expect(find(wrong, 'w#part 1/2')).rejects.toThrow('[2, 2, 2] is expected');
+  });
+
   it('refuses what is missing, of another dtype or of another size', async () => {
     await expect(find(weight('v', [2]), 'v')).rejects.toThrow('The weight v is missing');
     await expect(find(weight('w', [2, 4]), 'w')).rejects.toThrow('The weight w is bfloat16 [2, 2, 2], and float32');

@@ -92,11 +92,17 @@ describe('quantizeTransformer', () => {
     await quantizeTransformer(exact, options);
   });
 
-  it.each(['plain', 'affine'] as const)('gives nearly the same loss and gradients (%s)', async (variant) => {
+  it.each([
+    ['plain', 'lora'],
+    ['affine', 'lora'],
+    ['plain', 'dora'],
+    ['plain', 'lokr'],
+    ['plain', 'loha'],
+  ] as const)('gives nearly the same loss and gradients (%s, %s)', async (variant, type) => {
     const model = await smallTransformer(variant);
     const limit = await quantizedLimit(engine);
     const int8 = await quantizeTransformer(model, { file: join(folder, variant), modelKey: variant, limit });
-    const modules = smallAdapter(model);
+    const modules = smallAdapter(model, { type });
     const parameters = asTrained(await createAdapter(modules, model.weights, createRandom(1)), createRandom(2));
     const batch = randomBatch(1);
     const [expected, ...others] = await Promise.all(

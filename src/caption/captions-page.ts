@@ -142,17 +142,19 @@ export async function writeCaptionsPage(path: string, page: CaptionsPage): Promi
           </style>
         </head>
         <body>
-          <h1>${title}</h1>
-          ${captionsSummary({ pictures, choice, report, long, window: seen })}
-          <h2>Pictures</h2>
-          <table class="captioned">
-            <thead>
-              <tr>
-                ${heads.map(([key, name]) => html`<th scope="col"><button data-key="${key}">${name}</button></th>`)}
-              </tr>
-            </thead>
-            <tbody id="rows"></tbody>
-          </table>
+          <main>
+            <h1>${title}</h1>
+            ${captionsSummary({ pictures, choice, report, long, window: seen })}
+            <h2>Pictures</h2>
+            <table class="captioned">
+              <thead>
+                <tr>
+                  ${heads.map(([key, name]) => html`<th scope="col"><button data-key="${key}">${name}</button></th>`)}
+                </tr>
+              </thead>
+              <tbody id="rows"></tbody>
+            </table>
+          </main>
         </body>
       </html>`.html;
     const rows = '<tbody id="rows">';

@@ -128,7 +128,7 @@ function captioners({ pictures, choice }: CaptionsSummary): Html {
   const mean = (values: readonly number[]): string =>
     values.length === 0 ? '' : (values.reduce((a, b) => a + b, 0) / values.length).toFixed(2);
   const heads = ['captions', 'failed', 'mean score', 'best of a picture', 'share of draws'];
-  return html`<div class="scroll">
+  return html`<div class="scroll" role="region" aria-label="Captioners" tabindex="0">
     <table>
       <thead>
         <tr>

@@ -2,6 +2,7 @@ import { isAbsolute, relative } from 'node:path';
 
 import { UserError } from '../errors.ts';
 import { createSchedule } from '../optim/schedules.ts';
+import { classPrompts } from './class-prompts.ts';
 import { idleOptions } from './idle-options.ts';
 import { scheduleOptions } from './options.ts';
 import { addedClassPrompts } from './prompt-roles.ts';
@@ -117,20 +118,29 @@ function* checkPrior(config: Config, isGiven: IsGiven): Generator<Finding> {
       message: 'train.prior_loss_weight does nothing without train.with_prior_preservation: true.',
     };
   }
-  for (const [index, { class_prompt, instance_prompt, trigger_word }] of dataset.sources.entries()) {
-    if (class_prompt === null) continue;
-    const path = pathOfSource(dataset.sources.length, index, 'class_prompt');
-    if (class_prompt === instance_prompt) {
+  for (const [index, source] of dataset.sources.entries()) {
+    const { instance_prompt, trigger_word, num_class_images } = source;
+    const prompts = classPrompts(source);
+    const pathOf = (option: string): Path => pathOfSource(dataset.sources.length, index, option);
+    const path = pathOf('class_prompt');
+    if (instance_prompt !== null && prompts.includes(instance_prompt)) {
       yield {
         level: 'error',
-        paths: [path, pathOfSource(dataset.sources.length, index, 'instance_prompt')],
-        message: `dataset.class_prompt and instance_prompt are both "${class_prompt}"; leave the trigger word out of class_prompt.`,
+        paths: [path, pathOf('instance_prompt')],
+        message: `dataset.class_prompt and instance_prompt are both "${instance_prompt}"; leave the trigger word out of class_prompt.`,
       };
-    } else if (trigger_word !== null && class_prompt.split(/\s+/).includes(trigger_word)) {
+    } else if (trigger_word !== null && prompts.some((prompt) => prompt.split(/\s+/).includes(trigger_word))) {
       yield {
         level: 'warning',
-        paths: [path, pathOfSource(dataset.sources.length, index, 'trigger_word')],
+        paths: [path, pathOf('trigger_word')],
         message: `dataset.class_prompt has the trigger word "${trigger_word}", so the class pictures work against your subject; leave it out.`,
+      };
+    }
+    if (train.with_prior_preservation && num_class_images < prompts.length) {
+      yield {
+        level: 'warning',
+        paths: [pathOf('num_class_images'), path],
+        message: `dataset.num_class_images is ${num_class_images}, which leaves some of the ${prompts.length} prompts of class_prompt without a picture; use at least ${prompts.length}.`,
       };
     }
   }

@@ -88,13 +88,17 @@ const sourceOptions = {
       usual: '0.1 to 1',
       otherNames: ['loss_weight'],
     }),
-  class_prompt: text()
+  class_prompt: z
+    .union([text(), z.array(text()).min(1)])
     .nullable()
     .default(null)
     .register(optionDocs, {
       about:
-        'Prior preservation: what the class pictures show, which is `instance_prompt` without the trigger word: "a photo of dog". Needs `train.with_prior_preservation`.',
-      source: "diffusers' script",
+        'Prior preservation: what the class pictures show, which is `instance_prompt` without the trigger word: "a photo of dog". Several, of which each gets its share of the pictures, keep more of the model: "a photo of a brown dog", "a photo of a gray cat". Class pictures of your own keep the captions of their .txt files; those without have the first prompt. Needs `train.with_prior_preservation`.',
+      usual:
+        'where one prompt makes the subject hard to learn, several that name what the subject is not, such as colours',
+      expects: 'a text, or a list of texts',
+      source: "diffusers' script has one",
       otherNames: ['reg_prompt'],
     }),
   class_data_dir: text()

@@ -6,6 +6,7 @@ import type { AdapterConfig } from '../lora/adapter-config.ts';
 import type { OptimizerOptions } from '../optim/create-optimizer.ts';
 import type { ScheduleOptions } from '../optim/schedules.ts';
 import type { PictureRequest } from '../pipeline/picture-request.ts';
+import { classPrompts } from './class-prompts.ts';
 import type { DatasetConfig, LoraConfig, SampleConfig, SourceConfig, TrainConfig } from './schema.ts';
 
 /** `train.optimizer` as createOptimizer takes it. */
@@ -167,7 +168,8 @@ export function classDatasetOptions(
   folder: string,
   modelResolution: number,
 ): DatasetOptions | undefined {
-  if (source.class_prompt === null) return undefined;
+  const [prompt] = classPrompts(source);
+  if (prompt === undefined) return undefined;
   return {
     ...commonOptions(source, modelResolution),
     folder,
@@ -175,8 +177,8 @@ export function classDatasetOptions(
     kind: 'class',
     // The model's own pictures are as large as it makes them.
     minSide: 1,
-    captionsFrom: 'instance_prompt',
-    instancePrompt: source.class_prompt,
+    captionsFrom: 'auto',
+    instancePrompt: prompt,
   };
 }
 

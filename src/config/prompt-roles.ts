@@ -1,4 +1,5 @@
 import { chosenClip } from '../caption/bundled-models.ts';
+import { classPrompts } from './class-prompts.ts';
 import type { Config, SourceConfig } from './schema.ts';
 
 /** What a sample's prompt asks for. */
@@ -22,8 +23,9 @@ function contains(all: readonly string[], part: readonly string[]): boolean {
 /** The words that name a source's subject: its trigger, or what its instance prompt says more than its class prompt. */
 function subjectWords({ trigger_word, instance_prompt, class_prompt }: Naming): readonly string[] {
   if (trigger_word !== null) return words(trigger_word);
-  const common = class_prompt === null ? undefined : words(class_prompt);
-  return common && instance_prompt !== null ? words(instance_prompt).filter((word) => !common.includes(word)) : [];
+  const common = classPrompts({ class_prompt }).flatMap(words);
+  if (common.length === 0 || instance_prompt === null) return [];
+  return words(instance_prompt).filter((word) => !common.includes(word));
 }
 
 /** What a prompt asks for: the sources that it names. Without words to tell by, it is for the subject. */
@@ -50,6 +52,6 @@ export function addedClassPrompts(config: Pick<Config, 'dataset' | 'model' | 'sa
   const { sources } = config.dataset;
   const hasOne = config.sample.prompts.some(({ prompt }) => promptRole(prompt, sources).role === 'class');
   if (hasOne || sampleClip(config) === undefined) return [];
-  const prompts = sources.flatMap(({ class_prompt }) => class_prompt ?? []);
+  const prompts = sources.flatMap((source) => classPrompts(source).slice(0, 1));
   return [...new Set(prompts)].filter((prompt) => promptRole(prompt, sources).role === 'class');
 }

@@ -130,7 +130,7 @@ export const sampleSection = z
       .default('auto')
       .register(optionDocs, {
         about:
-          'Measures each sample with this CLIP, a Hugging Face id or a folder, or `none`: CLIP-I (likeness to the training pictures) and CLIP-T (fit to the prompt). Samples of prompts without the `trigger_word` are compared with step 0, which shows what training changes beside the subject; where no prompt is such a one, each `class_prompt` is sampled too.',
+          'Measures each sample with this CLIP, a Hugging Face id or a folder, or `none`: CLIP-I (likeness to the training pictures) and CLIP-T (fit to the prompt). Samples of prompts without the `trigger_word` are compared with step 0, which shows what training changes beside the subject; where no prompt is such a one, the first `class_prompt` of each source is sampled too.',
         expects: 'auto, none, a Hugging Face id or a folder',
         usual:
           'Xenova/clip-vit-base-patch32 (a download of 0.6 GB), or Xenova/clip-vit-large-patch14 (1.7 GB) for finer differences; it is in memory, in a process of its own, only while it measures',

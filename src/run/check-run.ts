@@ -6,6 +6,7 @@ import { loadDatasets, type ScanProgress } from '../../datasets/load-datasets.ts
 import type { DatasetReport } from '../../datasets/report.ts';
 import { isPictureName } from '../../datasets/scan-picture.ts';
 import { withCaptionChoice } from '../caption/caption-stage.ts';
+import { classPrompts } from '../config/class-prompts.ts';
 import { classDatasetOptions, datasetOptions } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
@@ -221,7 +222,7 @@ async function classFolders({
   const sources = new Map(
     dataset.sources
       .filter((source) => source.class_prompt !== null)
-      .map((source) => [source.class_data_dir ?? source.class_prompt ?? '', source]),
+      .map((source) => [source.class_data_dir ?? classPrompts(source).join('\n'), source]),
   );
   return await Promise.all(
     [...sources.values()].map(async (source) => {

@@ -2,6 +2,9 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadDatasets } from '../../datasets/load-datasets.ts';
+import { parseConfig } from '../../src/config/load-config.ts';
+import { classDatasetOptions, datasetOptions } from '../../src/config/options.ts';
 import type { TrainEvent } from '../../src/events.ts';
 import { toFloat32 } from '../../src/graph/tensor.ts';
 import { openSafetensors, readTensor } from '../../src/io/safetensors.ts';
@@ -99,6 +102,34 @@ describe('prior preservation and validation', () => {
     expect((await stat(join(classes(), 'class-00000.png'))).mtimeMs).toBe(before.mtimeMs);
     const made = ofKind(events, 'stage').filter(({ what }) => what === 'class pictures');
     expect(made.at(-1)).toMatchObject({ done: 1, total: 1 });
+  });
+});
+
+describe('several class prompts', () => {
+  it('come by turns, each picture with its own, and only those that are missing are made', async () => {
+    const classes = join(folder, 'classes');
+    const options = (images: number): readonly string[] => [
+      'train.with_prior_preservation=true',
+      'dataset.instance_prompt=a photo of sks dog',
+      'dataset.class_prompt=["a brown dog", "a gray cat"]',
+      `dataset.class_data_dir=${classes}`,
+      `dataset.num_class_images=${images}`,
+      'train.max_train_steps=1',
+    ];
+    await run('classes', ...options(2));
+    const first = await stat(join(classes, 'class-00000.png'));
+    await run('classes-3', ...options(3));
+    expect((await stat(join(classes, 'class-00000.png'))).mtimeMs).toBe(first.mtimeMs);
+    const source = { path: classes, class_prompt: ['a brown dog', 'a gray cat'], minimum_image_size: 32 };
+    const { config: parsed } = await parseConfig({ model: 'sana-pico', dataset: source, run_dir: 'run' });
+    const priors = parsed.dataset.sources.flatMap((each) => classDatasetOptions(each, classes, 256) ?? []);
+    const { examples } = await loadDatasets([...datasetOptions(parsed.dataset, 256), ...priors]);
+    const made = examples.filter(({ dataset }) => dataset.kind === 'class');
+    expect(made.map(({ captions }) => captions.map(({ text }) => text))).toEqual([
+      ['a brown dog'],
+      ['a gray cat'],
+      ['a brown dog'],
+    ]);
   });
 });
 

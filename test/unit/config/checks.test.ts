@@ -44,6 +44,12 @@ describe('checkTogether: errors', () => {
     const dataset = '{ path: ../photos, class_prompt: a dog, instance_prompt: a dog }';
     const text = `model: sana-pico\ndataset: ${dataset}\ntrain: { with_prior_preservation: true }\n`;
     expect(await problems(text)).toEqual([expect.stringContaining('leave the trigger word out of class_prompt')]);
+    expect(await problems(text.replace('class_prompt: a dog', 'class_prompt: [a cat, a dog]'))).toHaveLength(1);
+  });
+
+  it('class prompts that are none', async () => {
+    const text = 'model: sana-pico\ndataset: { path: ../photos, class_prompt: [] }\n';
+    expect(await problems(text)).toEqual([expect.stringContaining('dataset.class_prompt')]);
   });
 });
 

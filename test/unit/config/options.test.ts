@@ -79,7 +79,7 @@ describe('datasetOptions: names', () => {
 });
 
 describe('classDatasetOptions', () => {
-  it('captions every class picture with the class prompt', async () => {
+  it('captions class pictures with the class prompt, but for those with a caption of their own', async () => {
     const { config } = await load('model: sana-pico\ndataset: { path: ../photos, class_prompt: a dog }\n');
     const [source] = config.dataset.sources;
     expect(source && classDatasetOptions(source, '/cache/dogs', 256)).toMatchObject({
@@ -88,7 +88,7 @@ describe('classDatasetOptions', () => {
       kind: 'class',
       resolutions: [256],
       square: false,
-      captionsFrom: 'instance_prompt',
+      captionsFrom: 'auto',
       instancePrompt: 'a dog',
     });
     const plain = await load(minimal);

@@ -6,6 +6,7 @@ import type { Config } from '../../../src/config/schema.ts';
 
 const dog = { trigger_word: 'sks dog', instance_prompt: null, class_prompt: null };
 const fox = { trigger_word: null, instance_prompt: 'a photo of ohwx fox', class_prompt: 'a photo of a fox' };
+const bird = { ...fox, instance_prompt: 'a photo of ohwx bird', class_prompt: ['a photo of a bird', 'a red photo'] };
 const unnamed = { trigger_word: null, instance_prompt: null, class_prompt: null };
 
 async function configOf(options: {
@@ -30,6 +31,8 @@ describe('promptRole', () => {
     ['ohwx fox and sks dog', [dog, fox], 'subject', [0, 1]],
     ['a photo of a dog', [dog, fox], 'class', [0, 1]],
     ['a photo of sks dogs', [dog], 'class', [0]],
+    ['ohwx', [bird], 'subject', [0]],
+    ['a red bird', [bird], 'class', [0]],
     ['a lighthouse', [unnamed], 'subject', [0]],
     ['a lighthouse', [dog, unnamed], 'subject', [1]],
   ] as const)('%s', (prompt, sources, role, own) => {
@@ -45,6 +48,8 @@ describe('addedClassPrompts', () => {
     expect(addedClassPrompts(await configOf({ dataset, sample }))).toEqual(['a photo of a dog']);
     expect(addedClassPrompts(await configOf({ dataset, sample: { ...sample, clip_model: 'none' } }))).toEqual([]);
     expect(addedClassPrompts(await configOf({ dataset, sample: { prompts: ['a cat'] } }))).toEqual([]);
+    const several = { ...dataset, class_prompt: ['a photo of a brown dog', 'a photo of a gray cat'] };
+    expect(addedClassPrompts(await configOf({ dataset: several, sample }))).toEqual(['a photo of a brown dog']);
   });
 });
 

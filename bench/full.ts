@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { type PeakMemory, watchMemory } from './memory.ts';
 import { openSample, openText, openVae, type Part, parseSize, type Storage, storage } from './parts.ts';
 import { sanaSizes } from './random-model.ts';
-import { addStepOptions, openStepper, type StepOptions } from './step.ts';
+import { addStepOptions, openStepper, precisionOption, type StepOptions } from './step.ts';
 
 const modelOption = (): Option =>
   new Option('--model <size>', "Sana's published sizes").choices(Object.keys(sanaSizes)).default('0.6b');
@@ -69,7 +69,7 @@ export function addFullCommands(program: Command): void {
     .option('--size <px>', 'side of the picture', parseSize, 512)
     .option('--steps <n>', 'steps of the solver', Number, 20)
     .option('--text-tokens <n>', 'tokens of the prompt', Number, 40)
-    .addOption(storageOption())
+    .addOption(precisionOption().default('bf16'))
     .option('--runs <n>', 'runs to time', Number, 1)
     .action(async ({ runs, ...options }: Runs & Parameters<typeof openSample>[0]) => {
       const { model, size, steps, precision } = options;

@@ -7,11 +7,11 @@ import { elementCount, float32, type Tensor } from '../src/graph/tensor.ts';
 import { createDcAe, loadDcAe } from '../src/models/dc-ae.ts';
 import { gemma2HiddenStates } from '../src/models/gemma2-hidden-states.ts';
 import { loadGemma2 } from '../src/models/gemma2.ts';
-import { loadSanaTransformer } from '../src/models/load-sana-transformer.ts';
 import { createPredictor } from '../src/models/predict-velocity.ts';
 import { denoise } from '../src/pipeline/denoise.ts';
 import { createRandom } from '../src/random.ts';
 import { randomModel, sanaSizes } from './random-model.ts';
+import { openRandomTransformer, type TransformerPrecision } from './random-transformer.ts';
 
 /** How weights are stored. */
 export const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
@@ -97,17 +97,15 @@ export interface SampleOptions {
   readonly size: number;
   readonly steps: number;
   readonly textTokens: number;
-  readonly precision: Storage;
+  readonly precision: TransformerPrecision;
 }
 
 /** Latents from noise with guidance 4.5; no text encoder and no autoencoder. */
 export async function openSample(options: SampleOptions): Promise<Part> {
   const { model, layers, size, steps, textTokens, precision } = options;
   const shape = { ...sanaSizes[model], ...(layers !== undefined && { layers }) };
-  const transformer = await loadSanaTransformer(
-    await randomModel({ kind: 'transformer', ...shape, dtype: storage[precision] }),
-  );
   const engine = createOnnxruntimeEngine();
+  const { model: transformer } = await openRandomTransformer(engine, shape, precision);
   const predictor = await createPredictor(engine, transformer);
   const text = (tokens: number): { promptEmbeds: Tensor & { readonly data: Float32Array } } => {
     const size = [tokens, transformer.config.caption_channels] as const;

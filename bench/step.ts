@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
@@ -9,15 +8,12 @@ import { float32 } from '../src/graph/tensor.ts';
 import { adaptedModules } from '../src/lora/adapter-config.ts';
 import { createAdapter } from '../src/lora/create-adapter.ts';
 import { createTrainingStep } from '../src/lora/training-step.ts';
-import { loadSanaTransformer } from '../src/models/load-sana-transformer.ts';
-import { quantizeTransformer } from '../src/models/quantize-transformer.ts';
-import { quantizedLimit } from '../src/models/quantized-limit.ts';
 import { sanaModules } from '../src/models/sana-transformer-config.ts';
 import { createOptimizer } from '../src/optim/create-optimizer.ts';
 import { createRandom } from '../src/random.ts';
 import { initialState } from '../src/run/train-state.ts';
 import { type NamedBatch, trainLora } from '../trainers/lora.ts';
-import { randomTransformer } from './random-transformer.ts';
+import { openRandomTransformer, type TransformerPrecision, transformerStorage } from './random-transformer.ts';
 
 /** Modules that each value of --targets adapts. */
 export const targets = {
@@ -36,19 +32,23 @@ export interface StepOptions {
   readonly realTextTokens: number;
   readonly rank: number;
   readonly targets: keyof typeof targets;
-  readonly precision: keyof typeof storage;
+  readonly precision: TransformerPrecision;
   readonly batch: number;
   readonly checkpointing: 'on' | 'off';
   readonly threads: number;
 }
 
-/** What the files of a precision hold; int8 is made of them. */
-const storage = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16', int8: 'bfloat16' } as const;
-
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('use a whole number.');
   return value;
+}
+
+/** --precision of a transformer. */
+export function precisionOption(): Option {
+  return new Option('--precision <p>', 'how frozen weights are stored; int8 is also multiplied in 8 bits').choices(
+    Object.keys(transformerStorage),
+  );
 }
 
 /** Adds the options of StepOptions to a command. */
@@ -67,11 +67,7 @@ export function addStepOptions(command: Command): Command {
         .choices(Object.keys(targets))
         .default('attention'),
     )
-    .addOption(
-      new Option('--precision <p>', 'how the frozen weights are stored; int8 is also multiplied in 8 bits')
-        .choices(Object.keys(storage))
-        .default('fp32'),
-    )
+    .addOption(precisionOption().default('fp32'))
     .option('--batch <n>', 'samples a step', wholeNumber, 1)
     .option('--threads <n>', 'threads of a product, of both sides', wholeNumber, availableParallelism())
     .addOption(
@@ -114,17 +110,9 @@ export interface Stepper {
 /** Opens the trainer on random weights and a random batch. */
 export async function openStepper(options: StepOptions): Promise<Stepper> {
   const { layers, width, heads, crossHeads, rank, batch: batchSize, textTokens, realTextTokens } = options;
-  const folder = await randomTransformer({ layers, width, heads, crossHeads, dtype: storage[options.precision] });
-  const exact = await loadSanaTransformer(folder);
   const engine = createOnnxruntimeEngine({ threads: options.threads });
-  const model =
-    options.precision === 'int8'
-      ? await quantizeTransformer(exact, {
-          file: join(folder, 'int8.cache'),
-          modelKey: 'random',
-          limit: await quantizedLimit(engine),
-        })
-      : exact;
+  const shape = { layers, width, heads, crossHeads };
+  const { exact, model } = await openRandomTransformer(engine, shape, options.precision);
   const modules = adaptedModules(sanaModules(model.config), {
     type: 'lora',
     rank,
@@ -142,15 +130,15 @@ export async function openStepper(options: StepOptions): Promise<Stepper> {
   });
 
   const [latentHeight = 16, latentWidth = 16] = options.latent.split('x').map(Number);
-  const shape = [batchSize, model.config.in_channels, latentHeight, latentWidth];
-  const count = shape.reduce((a, b) => a * b, 1);
+  const latentShape = [batchSize, model.config.in_channels, latentHeight, latentWidth];
+  const count = latentShape.reduce((a, b) => a * b, 1);
   const mask = new Float32Array(batchSize * textTokens);
   for (let b = 0; b < batchSize; b++) mask.fill(1, b * textTokens, b * textTokens + realTextTokens);
   const textShape = [batchSize, textTokens, model.config.caption_channels];
   const batch: NamedBatch = {
     ids: Array.from({ length: batchSize }, (_, i) => `example ${i}`),
-    latents: float32(shape, random.normals(count)),
-    noise: float32(shape, random.normals(count)),
+    latents: float32(latentShape, random.normals(count)),
+    noise: float32(latentShape, random.normals(count)),
     sigmas: Array.from({ length: batchSize }, () => random.uniform()),
     promptEmbeds: float32(textShape, random.normals(textShape.reduce((a, b) => a * b, 1))),
     promptAttentionMask: float32([batchSize, textTokens], mask),

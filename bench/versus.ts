@@ -64,8 +64,10 @@ async function openOurs(options: VersusOptions): Promise<Part> {
   }
   const precision = storedPrecision(options.precision);
   switch (what) {
-    case 'sample':
-      return openSample({ model: '0.6b', layers, size, steps: 20, textTokens: options.realTextTokens, precision });
+    case 'sample': {
+      const textTokens = options.realTextTokens;
+      return openSample({ model: '0.6b', layers, size, steps: 20, textTokens, precision: options.precision });
+    }
     case 'encode':
     case 'decode':
       return openVae({ size, half: what, precision });
@@ -74,8 +76,9 @@ async function openOurs(options: VersusOptions): Promise<Part> {
   }
 }
 
+/** Only the transformer has 8 bits. */
 function storedPrecision(precision: StepOptions['precision']): Storage {
-  return precision in storage ? (precision as Storage) : 'bf16';
+  return precision === 'int8' ? 'bf16' : precision;
 }
 
 async function peerArguments(options: VersusOptions): Promise<readonly string[]> {

@@ -131,11 +131,13 @@ function markDuplicates(datasets: readonly ScannedDataset[]): void {
       message: `It is the same file as ${first}; ${leaveOut ? 'it was left out' : 'both are used'}.`,
     });
   }
-  const near = findNearDuplicates(unique.map(({ facts }) => facts.thumbnail));
+  // A model's pictures of one prompt look alike, and nobody is to do anything about it.
+  const own = unique.filter(({ options }) => options.kind !== 'class');
+  const near = findNearDuplicates(own.map(({ facts }) => facts.thumbnail));
   near.forEach((other, i) => {
-    const first = other === undefined ? undefined : unique[other];
+    const first = other === undefined ? undefined : own[other];
     if (first === undefined) return;
-    unique[i]?.item.notes.push({
+    own[i]?.item.notes.push({
       kind: 'near-duplicate',
       message: `It looks like ${first.use.name}/${first.item.name}; both are used.`,
     });

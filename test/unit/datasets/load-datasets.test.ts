@@ -161,6 +161,12 @@ describe('loadDatasets', () => {
       'It looks like d/a.png; both are used.',
       'It is the same file as d/a.png; it was left out.',
     ]);
+    await photo('class/0.png', 280, 280, 1);
+    const withClass = await loadDatasets([
+      { folder: at('e'), ...options },
+      { folder: at('class'), ...options, kind: 'class' },
+    ]);
+    expect(withClass.report.entries.flatMap(({ notes }) => notes)).toEqual([]);
     expect(
       await refusal(
         loadDatasets([

@@ -1,18 +1,20 @@
 import { UserError } from '../errors.ts';
 import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { openSafetensors, readTensor } from '../io/safetensors.ts';
 import { type AdapterPart, parameterName, parameterShapes } from '../lora/adapter-config.ts';
 import type { Adapter } from '../lora/adapter-file.ts';
+import { magnitudesKey, packMagnitudes } from '../lora/formats/comfyui-magnitudes.ts';
 import { nativeModule } from '../lora/formats/native-names.ts';
 import { flatten } from '../lora/formats/spellings.ts';
 import { lycorisShapes } from '../lora/lycoris.ts';
-import { type LowRankDelta, lowRankDelta, moduleDelta } from '../lora/module-delta.ts';
+import { addDelta, type LowRankDelta, lowRankDelta, moduleDelta, rowNorms } from '../lora/module-delta.ts';
 import { adapterOf } from '../lora/resize-adapter.ts';
 
 /** A file's tensors by their names in it. */
 export type FileTensors = ReadonlyMap<string, Tensor>;
 
-/** The lengths of the rows of a module's weight in the base model. */
-export type BaseRowNorms = (module: string) => Promise<Float32Array>;
+/** A module's weight in the base model in fp32, [out, in], the caller's to change. */
+export type BaseWeight = (module: string) => Promise<Float32Array>;
 
 /**
  * An adapter for diffusers before 0.34, which ignores alpha and takes the rank of one layer for all: the scale is
@@ -112,11 +114,19 @@ export function kohyaTensors(
  * NVlabs' names, as ComfyUI's LoRA loader looks for them. q, k, v (and k, v of cross-attention) are one layer there:
  * their A under each other, their B block diagonal, zero rows where one has no adapter.
  *
- * @param baseRowNorms for DoRA: what a part without an adapter keeps as its magnitudes
- * @throws UserError for a layer that NVlabs' model does not have, or where the row norms would be needed
+ * Of a DoRA, m (W + s B A) / ||W + s B A|| by rows, ComfyUI computes `dora_scale` (W + s B A) / ||W|| (weight_decompose of
+ * comfy/weight_adapter/base.py: the lengths are those of the model's own rows). So the file's is m ||W|| / ||W + s B A||,
+ * and its header has the magnitudes for who reads it back.
+ *
+ * @param baseWeight for DoRA
+ * @throws UserError for a layer that NVlabs' model does not have, or a DoRA without the model
  */
-export async function comfyuiTensors(adapter: Adapter, baseRowNorms?: BaseRowNorms): Promise<FileTensors> {
+export async function comfyuiTensors(
+  adapter: Adapter,
+  baseWeight?: BaseWeight,
+): Promise<{ readonly tensors: FileTensors; readonly metadata: Readonly<Record<string, string>> }> {
   const out = new Map<string, Tensor>();
+  const magnitudes = new Map<string, Float32Array>();
   for (const [name, module] of adapter.modules) {
     const native = nativeModule(name);
     if (!native) throw new UserError(`${name} has no place in NVlabs' model, so ComfyUI cannot load its adapter.`);
@@ -140,21 +150,76 @@ export async function comfyuiTensors(adapter: Adapter, baseRowNorms?: BaseRowNor
     out.set(`${base}.lora_B.weight`, float32(isConvolution ? [rows, rank, 1, 1] : [rows, rank], b));
     out.set(`${base}.alpha`, float32([], [shared * rank]));
     if (parts.every((part) => part?.magnitude === undefined)) continue;
-    const magnitude = new Float32Array(rows);
+    if (!baseWeight) {
+      throw new UserError(
+        "ComfyUI scales a DoRA by the lengths of the base model's rows, so its weights are needed; name the model with --model.",
+      );
+    }
+    const [magnitude, scales] = [new Float32Array(rows), new Float32Array(rows)];
     for (const [i, part] of native.parts.entries()) {
       const own = parts[i]?.magnitude;
-      if (!own && (parts[i] || !baseRowNorms)) {
+      if (parts[i] && !own) {
         throw new UserError(
-          parts[i]
-            ? `${part} has no magnitudes and its neighbours in ${native.name} have; ComfyUI cannot load that.`
-            : `${native.name} is one layer in ComfyUI, and this DoRA leaves ${part} in it as it is, so the base model's weights are needed; name the model with --model.`,
+          `${part} has no magnitudes and its neighbours in ${native.name} have; ComfyUI cannot load that.`,
         );
       }
-      magnitude.set(own ?? (await baseRowNorms?.(part)) ?? [], i * module.outFeatures);
+      const { before, after } = rowLengths(adapter, part, await baseWeight(part), module.outFeatures);
+      for (const [j, length] of before.entries()) {
+        const at = i * module.outFeatures + j;
+        magnitude[at] = own?.[j] ?? length;
+        scales[at] = own ? ((own[j] ?? 0) * length) / (after[j] ?? 0) : length;
+      }
     }
-    out.set(`${base}.dora_scale`, doraScale(magnitude, isConvolution));
+    magnitudes.set(base, magnitude);
+    out.set(`${base}.dora_scale`, doraScale(scales, isConvolution));
   }
-  return out;
+  return {
+    tensors: out,
+    metadata: magnitudes.size === 0 ? {} : { [magnitudesKey]: packMagnitudes(magnitudes) },
+  };
+}
+
+/** The lengths of a weight's rows, and of those with s B A added; the weight is changed. */
+function rowLengths(
+  adapter: Adapter,
+  name: string,
+  weight: Float32Array,
+  rows: number,
+): { readonly before: Float32Array; readonly after: Float32Array } {
+  const before = rowNorms(weight, rows);
+  if (adapter.modules.has(name)) addDelta(weight, moduleDelta(adapter, name));
+  return { before, after: rowNorms(weight, rows) };
+}
+
+/**
+ * The largest relative difference between the magnitudes of an adapter and those that a file for ComfyUI acts with, on
+ * the model's weights.
+ */
+export async function comfyuiDifference(
+  adapter: Adapter,
+  path: string,
+  baseWeight: BaseWeight,
+): Promise<{ readonly error: number; readonly module: string }> {
+  const { tensors } = await openSafetensors(path);
+  let worst = { error: 0, module: '' };
+  for (const [name, { dora, outFeatures }] of adapter.modules) {
+    const native = nativeModule(name);
+    const found = native && tensors.get(`diffusion_model.${native.name}.dora_scale`);
+    const magnitude = dora ? moduleDelta(adapter, name).magnitude : undefined;
+    if (!magnitude || !native) continue;
+    const scales = found ? toFloat32(await readTensor(found)) : new Float32Array();
+    const first = native.parts.indexOf(name) * outFeatures;
+    const { before, after } = rowLengths(adapter, name, await baseWeight(name), outFeatures);
+    let [size, difference] = [0, 0];
+    for (const [j, wanted] of magnitude.entries()) {
+      const acts = ((scales[first + j] ?? Number.NaN) * (after[j] ?? 0)) / (before[j] ?? 0);
+      size += wanted * wanted;
+      difference += (acts - wanted) ** 2;
+    }
+    const error = Math.sqrt(difference / size);
+    if (!(error <= worst.error)) worst = { error, module: name };
+  }
+  return worst;
 }
 
 /** A = rows of each part's A, B = block diagonal of each part's B. @param rows of each part */

@@ -11,7 +11,8 @@ import type { SanaTransformer } from '../models/load-sana-transformer.ts';
 import { sanaModules } from '../models/sana-transformer-config.ts';
 import {
   balanced,
-  type BaseRowNorms,
+  type BaseWeight,
+  comfyuiDifference,
   comfyuiTensors,
   type FileTensors,
   foldAlpha,
@@ -53,7 +54,7 @@ export interface ExportOptions {
   readonly about: AdapterAbout;
   /** Whether a merged model's folder may take the place of one that is there. @default false */
   readonly replace?: boolean;
-  /** Needed to merge, and for a DoRA of some parts of a layer that ComfyUI has as one; always used for the check. */
+  /** Needed to merge, and for a DoRA for ComfyUI; always used for the check. */
   readonly base?: ExportBase;
 }
 
@@ -108,14 +109,15 @@ async function writeFile(given: Adapter, options: ExportOptions, format: Adapter
   const adapter = dtype === 'float16' ? balanced(given) : given;
   if (format === 'diffusers') await writeDiffusers(adapter, options, dtype);
   else {
-    const norms = base && baseRowNorms(base.model);
     const named =
       format === 'comfyui'
-        ? await comfyuiTensors(adapter, norms)
-        : kohyaTensors(adapter, format === 'lycoris' ? 'lycoris_' : 'lora_unet_');
-    const tensors = inDType(named, dtype);
-    const network = format === 'comfyui' ? {} : networkMetadata(adapter);
-    const metadata = { format: 'pt', ...modelSpec(about, tensors), ...network };
+        ? await comfyuiTensors(adapter, base && baseWeight(base.model))
+        : {
+            tensors: kohyaTensors(adapter, format === 'lycoris' ? 'lycoris_' : 'lora_unet_'),
+            metadata: networkMetadata(adapter),
+          };
+    const tensors = inDType(named.tensors, dtype, format === 'comfyui');
+    const metadata = { format: 'pt', ...modelSpec(about, tensors), ...named.metadata };
     await writeSafetensors(output, tensors, { metadata });
   }
 }
@@ -124,15 +126,19 @@ async function checkFile(
   adapter: Adapter,
   path: string,
   dtype: StorageDType,
-  { output, base }: ExportOptions,
+  { output, base, format }: ExportOptions,
 ): Promise<Pick<ExportResult, 'error' | 'forwardError'>> {
   const back = await readAnyAdapter(path, base && sanaModules(base.model.config));
   const norms = new Map<string, Float32Array>();
   for (const [name, { dora }] of back.modules) {
-    if (base && dora && !adapter.modules.has(name)) norms.set(name, await baseRowNorms(base.model)(name));
+    if (base && dora && !adapter.modules.has(name)) norms.set(name, await rowNormsOf(base.model, name));
   }
-  const { error, module } = compareAdapters(adapter, back, norms);
-  if (!(error <= tolerances[dtype])) throw differs(output, `what it adds to ${module}`, error);
+  const differences = [compareAdapters(adapter, back, norms)];
+  if (base && format === 'comfyui') differences.push(await comfyuiDifference(back, path, baseWeight(base.model)));
+  for (const { error, module } of differences) {
+    if (!(error <= tolerances[dtype])) throw differs(output, `what it adds to ${module}`, error);
+  }
+  const error = Math.max(...differences.map((difference) => difference.error));
   if (!base) return { error };
   const { model, engine } = base;
   const forwardError = await compareForward(engine, { model, adapter }, { model, adapter: back });
@@ -158,11 +164,15 @@ async function writeDiffusers(
   await writeAdapter(output, folds ? foldAlpha(adapter) : said, { dtype });
 }
 
-/** The tensors in a dtype; the alphas, which are single numbers, stay as they are. */
-function inDType(tensors: FileTensors, dtype: StorageDType): FileTensors {
+/**
+ * The tensors in a dtype; the alphas, which are single numbers, stay as they are, and so do ComfyUI's scales of a DoRA's
+ * rows: these are few, and an error of one is an error of the whole row.
+ */
+function inDType(tensors: FileTensors, given: StorageDType, keepsScales: boolean): FileTensors {
   return new Map(
     [...tensors].map(([name, value]): [string, Tensor] => {
       if (value.shape.length === 0) return [name, value];
+      const dtype = keepsScales && name.endsWith('.dora_scale') ? 'float32' : given;
       const converted = fromFloat32(dtype, value.shape, toFloat32(value));
       if (!toFloat32(converted).every(Number.isFinite)) {
         throw new UserError(
@@ -189,11 +199,14 @@ function networkMetadata(adapter: Adapter): Readonly<Record<string, string>> {
   };
 }
 
-function baseRowNorms({ weights }: SanaTransformer): BaseRowNorms {
+function baseWeight({ weights }: SanaTransformer): BaseWeight {
   return async (module) => {
     const found = weights.get(`${module}.weight`);
     if (!found) throw new UserError(`The model has no ${module}.weight; name the model that the adapter is for.`);
-    const values = toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
-    return rowNorms(values, found.shape[0] ?? 1);
+    return toFloat32(isTensorLocation(found) ? await readTensor(found) : found).slice();
   };
+}
+
+async function rowNormsOf(model: SanaTransformer, module: string): Promise<Float32Array> {
+  return rowNorms(await baseWeight(model)(module), model.weights.get(`${module}.weight`)?.shape[0] ?? 1);
 }

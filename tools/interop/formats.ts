@@ -13,14 +13,15 @@ import { sanaModules } from '../../src/models/sana-transformer-config.ts';
 import { all, asTrained, others, plain } from './adapters.ts';
 
 /** Exports every adapter of OUT/adapters for ComfyUI, in its own dtype, into OUT/comfyui. */
-export async function writeComfyui(out: string): Promise<void> {
+export async function writeComfyui(engine: Engine, model: SanaTransformer, out: string): Promise<void> {
   const folder = path.join(out, 'comfyui');
   await mkdir(folder, { recursive: true });
   for (const file of await readdir(path.join(out, 'adapters'))) {
     const dtype = (['bfloat16', 'float16', 'float32'] as const).find((name) => file.endsWith(`-${name}.safetensors`));
     const adapter = await readAnyAdapter(path.join(out, 'adapters', file));
     const output = path.join(folder, file);
-    await exportAdapter(adapter, { format: 'comfyui', output, about: { title: file }, ...(dtype && { dtype }) });
+    const base = { folder: out, model, engine };
+    await exportAdapter(adapter, { format: 'comfyui', output, about: { title: file }, base, ...(dtype && { dtype }) });
   }
 }
 

@@ -16,7 +16,8 @@ const usage = `Usage: npm run interop -- VENV... [--folder DIR]
 
 Writes adapters of every kind, target, rank and dtype, and lets the Python of each VENV load them: every check_*.py of
 tools/interop compares what its client computes with what is computed here. Exits 1 when one differs.
-The first VENV also makes the model (make_model.py). --folder keeps the files.`;
+The first VENV also makes the model (make_model.py). --folder keeps the files. COMFYUI=DIR in the environment names a
+checkout of ComfyUI, whose own code is then run; without one a reading of its rule stands in.`;
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -40,7 +41,7 @@ async function writeExpected(out: string): Promise<void> {
     const outputs = await writeAdapters(engine, model, await take('hidden_states'), conditions, folder);
     const asLora = await writeLycoris(engine, model, await take('hidden_states'), conditions, out);
     await writeSafetensors(path.join(out, 'expected.safetensors'), new Map([...outputs, ...asLora]));
-    await writeComfyui(out);
+    await writeComfyui(engine, model, out);
     await computeLycoris(engine, model, await take('hidden_states'), conditions, out);
   } finally {
     await engine.close();

@@ -17,6 +17,7 @@ import { findAdapter } from './adapter-source.ts';
 import { type Entry, type GroupedTensors, groupTensors, hasAdapterNames, listNames } from './group-tensors.ts';
 import { inferModel, modulesOfAnyWidth } from './infer-modules.ts';
 import { nativeModule } from './native-names.ts';
+import { magnitudesKey, unpackMagnitudes } from './comfyui-magnitudes.ts';
 import { type Delta, readDelta } from './read-delta.ts';
 import { placesOf, type Spelling } from './spellings.ts';
 import { splitDelta } from './split-delta.ts';
@@ -92,6 +93,8 @@ export async function readAnyAdapter(
   const text = file.metadata[headerKey];
   let header = text === undefined ? undefined : parseAdapterHeader(path, text);
   if (source.peftConfig) header = peftHeader(path, source.peftConfig);
+  const packed = file.metadata[magnitudesKey];
+  const magnitudes = packed === undefined ? new Map<string, Float32Array>() : unpackMagnitudes(path, packed);
 
   const inferred = inferModel(grouped.entries, unsized);
   const known = modules ?? inferred?.modules;
@@ -108,7 +111,7 @@ export async function readAnyAdapter(
     const size = { rows: rows.reduce((sum, count) => sum + count, 0), columns: columns[0] ?? 0 };
     const [first = ''] = parts;
     const said = (rank: number): number => (header ? headerScale(path, header, entry, rank) : 1);
-    const delta = await readDelta(path, entry, size, said);
+    const delta = await readDelta(path, entry, size, said, magnitudes.get(entry.name));
     const isKept = 'lycoris' in delta;
     const hasMagnitudes = !isKept && delta.magnitude !== undefined;
     if (header && Math.abs(said(delta.rank) - delta.scale) > 1e-6 * Math.abs(delta.scale)) {

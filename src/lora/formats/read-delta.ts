@@ -64,6 +64,7 @@ export function weightSize({ tensors }: Pick<Entry, 'tensors'>): MatrixSize | un
  * Reads what a file adds to one layer: LoKr and LoHa as they are where they are for one layer, else as LoRA.
  * @param size of the layer's weight in the model
  * @param scaleOf what B A is multiplied by where the file has no alpha for the layer, by the rank
+ * @param magnitudes the layer's, where the file's dora_scale is another number
  * @throws UserError naming a tensor that is missing, of another model, of no floating dtype or not finite
  */
 export async function readDelta(
@@ -71,6 +72,7 @@ export async function readDelta(
   { name, place, tensors }: Entry,
   size: MatrixSize,
   scaleOf: (rank: number) => number,
+  magnitudes?: Float32Array,
 ): Promise<Delta | LycorisDelta> {
   const label = (part: Part): string => `${quoted(name)} (${part})`;
   const other = (part: Part, { shape }: TensorLocation): UserError =>
@@ -193,7 +195,9 @@ export async function readDelta(
     const lycoris = tensors.get('dora_scale');
     if (!peft && !lycoris) return undefined;
     const part = peft ? 'magnitude' : 'dora_scale';
-    const data = await values(part);
+    const data = lycoris && magnitudes ? magnitudes : await values(part);
+    if (!data.every(Number.isFinite))
+      throw new UserError(`${path}: ${label(part)} has magnitudes that are no numbers.`);
     // LyCORIS and OneTrainer can also learn the lengths of columns, which is another adapter: comfy/weight_adapter/base.py.
     if (lycoris && lycoris.shape[0] !== size.rows && data.length === size.columns) {
       throw new UserError(

@@ -3,14 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import type { Engine } from '../../../src/engine/engine.ts';
+import { createOnnxruntimeEngine } from '../../../src/engine/onnxruntime.ts';
 import { compareAdapters } from '../../../src/export/compare-adapters.ts';
 import { exportAdapter } from '../../../src/export/export-adapter.ts';
 import type { ExportFormat } from '../../../src/export/format-names.ts';
+import { toFloat32 } from '../../../src/graph/tensor.ts';
+import { isTensorLocation, openSafetensors, readTensor } from '../../../src/io/safetensors.ts';
 import type { AdapterConfig } from '../../../src/lora/adapter-config.ts';
 import { type Adapter, writeAdapter } from '../../../src/lora/adapter-file.ts';
 import { createAdapter } from '../../../src/lora/create-adapter.ts';
 import { readAnyAdapter } from '../../../src/lora/formats/read-any-adapter.ts';
-import { addDelta, inputsOf, moduleDelta } from '../../../src/lora/module-delta.ts';
+import { addDelta, inputsOf, mergeDelta, moduleDelta, rowNorms } from '../../../src/lora/module-delta.ts';
 import type { SanaTransformer } from '../../../src/models/load-sana-transformer.ts';
 import { sanaModules } from '../../../src/models/sana-transformer-config.ts';
 import { createRandom } from '../../../src/random.ts';
@@ -18,13 +22,16 @@ import { asTrained, smallAdapter, smallTransformer } from '../../small-transform
 
 let folder: string;
 let model: SanaTransformer;
+let engine: Engine;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sana-round-trips-'));
   model = await smallTransformer('plain');
+  engine = createOnnxruntimeEngine();
 });
 
 afterAll(async () => {
+  await engine.close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -65,14 +72,15 @@ describe('exportAdapter and readAnyAdapter', () => {
     it(`bring a ${kind} through every pair of formats with the same products`, async () => {
       const original = await trained(change);
       const expected = products(original);
+      // ComfyUI's DoRA is one of the model's own rows.
+      const options = { about: { title: 'test' }, ...(kind === 'DoRA' && { base: { folder, model, engine } }) };
       for (const first of formats) {
         for (const second of formats) {
           const one = join(folder, `${first}.safetensors`);
           const two = join(folder, `${first}-${second}.safetensors`);
-          const about = { title: 'test' };
-          await exportAdapter(original, { format: first, output: one, about });
+          await exportAdapter(original, { format: first, output: one, ...options });
           const between = await readAnyAdapter(one, sanaModules(model.config));
-          await exportAdapter(between, { format: second, output: two, about });
+          await exportAdapter(between, { format: second, output: two, ...options });
           const back = await readAnyAdapter(two, sanaModules(model.config));
           expect([...back.modules.keys()], `${first} to ${second}`).toEqual([...original.modules.keys()]);
           expect(products(back), `${first} to ${second}`).toBeAllclose(expected, { rtol: 1e-6, atol: 1e-7 });
@@ -80,6 +88,35 @@ describe('exportAdapter and readAnyAdapter', () => {
       }
     });
   }
+
+  it("divide ComfyUI's scales of a DoRA by what ComfyUI multiplies them by", async () => {
+    const original = await trained({ type: 'dora', alpha: 2, targetModules: ['attn1.to_q', 'conv_point'] });
+    const output = join(folder, 'comfyui-dora.safetensors');
+    const about = { title: 'test' };
+    await expect(exportAdapter(original, { format: 'comfyui', output, about })).rejects.toThrow('--model');
+    await exportAdapter(original, { format: 'comfyui', output, about, base: { folder, model, engine } });
+
+    // comfy/weight_adapter/base.py, weight_decompose: rows of W + B A times dora_scale / ||W||.
+    const name = 'transformer_blocks.1.ff.conv_point';
+    const { tensors } = await openSafetensors(output);
+    const read = async (part: string): Promise<Float32Array> => {
+      const location = tensors.get(`diffusion_model.blocks.1.mlp.point_conv.conv.${part}`);
+      return location ? toFloat32(await readTensor(location)) : new Float32Array();
+    };
+    const scales = await read('dora_scale');
+    const found = model.weights.get(`${name}.weight`);
+    if (!found) throw new Error('no weight');
+    const weight = toFloat32(isTensorLocation(found) ? await readTensor(found) : found).slice();
+    const lengths = rowNorms(weight, scales.length);
+    const wanted = mergeDelta(weight.slice(), moduleDelta(original, name));
+    addDelta(weight, { ...moduleDelta(original, name) });
+    const width = weight.length / scales.length;
+    const got = weight.map((x, i) => {
+      const row = Math.floor(i / width);
+      return (x * (scales[row] ?? 0)) / (lengths[row] ?? 0);
+    });
+    expect(got).toBeAllclose(wanted, { rtol: 1e-5, atol: 1e-7 });
+  });
 
   it('finds out the model by the shapes', async () => {
     const original = await trained({ alpha: 6 });

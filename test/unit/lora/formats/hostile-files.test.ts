@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { createOnnxruntimeEngine } from '../../../../src/engine/onnxruntime.ts';
 import { UserError } from '../../../../src/errors.ts';
 import { exportAdapter } from '../../../../src/export/export-adapter.ts';
 import { float32, type Tensor } from '../../../../src/graph/tensor.ts';
@@ -34,14 +35,17 @@ beforeAll(async () => {
   };
   const path = join(folder, 'original.safetensors');
   const few = { targetModules: ['attn1.to_q', 'attn2.to_v', 'conv_point'], rank: 2, alpha: 3 };
+  const engine = createOnnxruntimeEngine();
   for (const change of [few, { ...few, type: 'dora' as const }]) {
     for (const format of ['diffusers', 'comfyui', 'kohya'] as const) {
       const targets = format === 'comfyui' ? ['to_q', 'to_k', 'to_v'] : few.targetModules;
       const adapter = await make({ ...change, targetModules: targets });
-      await exportAdapter(adapter, { format, output: path, about: { title: 'test' } });
+      const base = format === 'comfyui' && 'type' in change ? { base: { folder, model, engine } } : {};
+      await exportAdapter(adapter, { format, output: path, about: { title: 'test' }, ...base });
       originals.push(await readFile(path));
     }
   }
+  await engine.close();
   for (const type of ['lokr', 'loha'] as const) {
     await exportAdapter(await make({ ...few, type, rank: 1 }), {
       format: 'lycoris',

@@ -1,3 +1,4 @@
+import { magnitudesKey } from '../lora/formats/comfyui-magnitudes.ts';
 import type { ImportedAdapter } from '../lora/formats/read-any-adapter.ts';
 
 /** Whether a program loads a file, and why not. */
@@ -13,7 +14,7 @@ const exportAs = (format: string): string => `export it with --format ${format}`
 
 /** What each program that runs Sana does with an adapter's file; from reading and running them (docs/adapters.md). */
 export function frontendVerdicts(adapter: ImportedAdapter): readonly FrontendVerdict[] {
-  const { spellings, kinds, hasAlphas, header, modules, notices } = adapter;
+  const { spellings, kinds, hasAlphas, header, modules, notices, metadata } = adapter;
   const only = (...names: readonly string[]): boolean => spellings.every((spelling) => names.includes(spelling));
   const isLora = kinds.every((kind) => kind === 'lora' || kind === 'dora');
   const scaled = [...modules.values()].some(({ scale }) => Math.abs(scale - 1) > 1e-6);
@@ -40,11 +41,17 @@ export function frontendVerdicts(adapter: ImportedAdapter): readonly FrontendVer
     diffusers('diffusers 0.34 and later', false),
     diffusers('diffusers 0.32 and 0.33', true),
     diffusers('SD.Next', false),
-    verdict(
-      'ComfyUI (ExtraModels)',
-      only('comfyui', 'kohya-native'),
-      `it looks for NVlabs' names and would load nothing; ${exportAs('comfyui')}`,
-    ),
+    kinds.includes('dora') && only('comfyui', 'kohya-native') && metadata[magnitudesKey] === undefined
+      ? {
+          program: 'ComfyUI (ExtraModels)',
+          verdict: 'changed',
+          reason: `it divides a DoRA by the lengths of the model's own rows; ${exportAs('comfyui')} and the --model`,
+        }
+      : verdict(
+          'ComfyUI (ExtraModels)',
+          only('comfyui', 'kohya-native'),
+          `it looks for NVlabs' names and would load nothing; ${exportAs('comfyui')}`,
+        ),
     header && scaled && only('diffusers') && isLora
       ? {
           program: 'OneTrainer',

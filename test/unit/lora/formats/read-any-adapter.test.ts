@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { frontendVerdicts } from '../../../../src/export/frontends.ts';
 import { float32, type Tensor } from '../../../../src/graph/tensor.ts';
 import { writeSafetensors } from '../../../../src/io/safetensors.ts';
 import { type ImportedAdapter, readAnyAdapter } from '../../../../src/lora/formats/read-any-adapter.ts';
@@ -209,6 +210,9 @@ describe('readAnyAdapter', () => {
     const adapter = await read({ ...tensors, [`${base}.dora_scale`]: draw('m', width, 1) });
     expect(adapter.kinds).toEqual(['dora']);
     expect(adapter.modules.get('transformer_blocks.0.attn1.to_out.0')?.dora).toBe(true);
+    // Somebody's magnitudes are not what ComfyUI takes them for.
+    const verdicts = frontendVerdicts(adapter).filter(({ program }) => program.startsWith('ComfyUI'));
+    expect(verdicts).toMatchObject([{ verdict: 'changed', reason: expect.stringContaining('--model') as string }]);
     await expect(read({ ...tensors, [`${base}.dora_scale`]: draw('m', 1, width) })).rejects.toThrow('columns');
   });
 

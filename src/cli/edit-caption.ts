@@ -31,26 +31,37 @@ async function editText(text: string, env: Environment): Promise<string> {
 }
 
 /**
- * Opens the best caption of a picture in the editor, and keeps what becomes of it in captions.jsonl, in place of what its
+ * Opens a caption of a picture in the editor, the best one or a captioner's, and keeps what becomes of it in captions.jsonl, in place of what its
  * captioner said.
- * @param name the picture's: `01.png`, or `dog/01.png` where several data sets have one of that name
+ * @param chosen the picture's name, `01.png`, or `dog/01.png` where several data sets have one of that name; for a
+ *   captioner's words in place of the best ones with its name behind: `01.png:brief`
  * @returns whether it was changed
- * @throws UserError when there is no such picture
+ * @throws UserError when there is no such picture or caption
  */
 export async function editCaption(
-  name: string,
+  chosen: string,
   pictures: readonly CaptionedPicture[],
   file: string,
   env: Environment = process.env,
 ): Promise<boolean> {
-  const found = pictures.filter(({ example }) => example.id === name || example.picture.name === name);
+  const called = (name: string): readonly CaptionedPicture[] =>
+    pictures.filter(({ example }) => example.id === name || example.picture.name === name);
+  // Names of pictures may have colons too.
+  const [, before = chosen, captioner] = (called(chosen).length === 0 && /^(.+):([^:]+)$/.exec(chosen)) || [];
+  const name = called(before).length > 0 ? before : chosen;
+  const found = called(name);
   const [picture] = found;
   if (picture === undefined || found.length > 1) {
     const some = (found.length > 1 ? found : pictures).slice(0, 5).map(({ example }) => example.id);
     const what = found.length > 1 ? 'Several pictures are' : 'No picture is';
     throw new UserError(`${what} called ${name}; name one such as ${some.join(', ')}.`);
   }
-  const best = bestCaption(picture.captions);
+  const captions = picture.captions.filter(({ source }) => captioner === undefined || source === captioner);
+  const best = bestCaption(captions);
+  if (best === undefined && picture.captions.length > 0) {
+    const sources = [...new Set(picture.captions.map(({ source }) => source))].join(', ');
+    throw new UserError(`${name} has no caption by ${captioner ?? ''}; it has some by ${sources}.`);
+  }
   if (best === undefined) throw new UserError(`${name} has no caption yet; see why above.`);
   const text = await editText(best.text, env);
   if (text === best.text) return false;

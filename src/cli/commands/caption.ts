@@ -23,7 +23,10 @@ export function define(command: Command): void {
         'json',
       ]),
     )
-    .option('--edit <picture>', "opens the picture's best caption in $EDITOR; what you write there stays")
+    .option(
+      '--edit <picture>',
+      "opens the picture's best caption in $EDITOR, or that of PICTURE:CAPTIONER; what you write there stays",
+    )
     .addHelpText(
       'after',
       `
@@ -31,6 +34,7 @@ Examples:
   $ sana-train caption dog.yaml
   $ sana-train caption dog.yaml --set caption.write_txt=missing
   $ sana-train caption dog.yaml --edit 01.png
+  $ sana-train caption dog.yaml --edit 01.png:caption-pico-brief
 
 Captions go to captions.jsonl as they are made; the same command goes on where it was stopped. captions.html in the
 run's folder shows every picture with its captions and scores. The exit code is 1 when a picture lacks a caption.`,

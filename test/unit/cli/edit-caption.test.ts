@@ -38,6 +38,17 @@ describe('editCaption', () => {
     expect(line).toMatchObject({ picture: 'set/waves.png', captioner: 'b', text: 'by hand', edited: true });
   });
 
+  it('keeps what was written in place of the words of a captioner that is named', async () => {
+    const { folder, pictures } = await setUp();
+    const file = join(folder, 'captions.jsonl');
+    expect(await editCaption('waves.png:a', pictures, file, await editor(folder, 'mine'))).toBe(true);
+    const line: unknown = JSON.parse(await readFile(file, 'utf8'));
+    expect(line).toMatchObject({ captioner: 'a', text: 'mine', edited: true });
+    await expect(editCaption('waves.png:c', pictures, file)).rejects.toThrow(
+      'waves.png has no caption by c; it has some by a, b.',
+    );
+  });
+
   it('changes nothing where nothing was changed, and refuses an empty caption and an editor that fails', async () => {
     const { folder, pictures } = await setUp();
     const file = join(folder, 'captions.jsonl');

@@ -46,7 +46,12 @@ async function compile({
   cpuFallback,
   parts = [],
 }: Extract<Request, { kind: 'compile' }>): Promise<void> {
-  const disabled = recomputes ? ['CommonSubexpressionElimination', ...unwanted] : unwanted;
+  const disabled = [
+    ...unwanted,
+    ...(recomputes ? ['CommonSubexpressionElimination'] : []),
+    // In 8 bits what it would spare is there anyway, and products that transpose what they read take twice as long.
+    ...(prepacks ? ['MatmulTransposeFusion'] : []),
+  ];
   const created = await ort.InferenceSession.create(model, {
     executionProviders: [provider],
     intraOpNumThreads: threads,

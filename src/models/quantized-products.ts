@@ -6,7 +6,7 @@ import { exactProducts, type Layout, type OutputPart, type Products, swapLayout 
 import { weightParts } from './weights.ts';
 
 /** The most channels of a part: some tensors of a part, of a thousand tokens, then stay in a processor's cache. */
-const widestPart = 800;
+const widestPart = 1000;
 
 /** Convolutions of fewer channels, or of a number that this does not divide, are slow in onnxruntime. */
 const channelBlock = 16;

@@ -1,5 +1,4 @@
 import { Console } from 'node:console';
-import { availableParallelism } from 'node:os';
 import { Writable } from 'node:stream';
 
 import ansiEscapes from 'ansi-escapes';
@@ -32,8 +31,11 @@ export type TerminalTarget = Pick<NodeJS.WriteStream, 'columns' | 'rows' | 'writ
 
 /** Frames a second at most. Keys are answered at once all the same. */
 const framesPerSecond = 10;
-/** The part of the machine that frames may take: large terminals are drawn less often where that takes long. */
-const share = 0.02 * availableParallelism();
+/**
+ * The part of the time that frames may take: large terminals are drawn less often where that takes long. Not more on more
+ * cores: each of them has its part of every product, and a frame holds up them all.
+ */
+const share = 0.01;
 /** The quickest of so many frames is what one costs; the others waited for the engine's threads. */
 const measuredFrames = 8;
 /** Milliseconds between two frames at most. */

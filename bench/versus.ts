@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 
 import { type Command, Option } from 'commander';
 
 import { openSample, openText, openVae, type Part, parseSize, type Storage, storage } from './parts.ts';
 import { randomModel, sanaSizes } from './random-model.ts';
 import { addStepOptions, openStepper, type StepOptions } from './step.ts';
+
+/** Between two runs. */
+const restMs = 300;
 
 const parts = ['step', 'sample', 'encode', 'decode', 'text'] as const;
 
@@ -39,7 +43,11 @@ export function addVersusCommand(program: Command): void {
       ];
       const seconds = sides.map((): number[] => []);
       for (let round = 0; round < options.rounds; round++) {
-        for (const [i, side] of sides.entries()) seconds[i]?.push(await side.run());
+        for (const [i, side] of sides.entries()) {
+          // Threads of the side before may spin for a while after their work.
+          await setTimeout(restMs);
+          seconds[i]?.push(await side.run());
+        }
       }
       await ours.close();
       await peer.close();

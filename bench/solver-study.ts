@@ -84,14 +84,22 @@ export async function openSolverStudy(
 
 /**
  * How far latents are from converged ones: the root of the mean squared difference, over the standard deviation of the
- * converged ones.
+ * converged ones; over all pictures, which a few that became others decide, and of the median picture.
  */
-export function relativeDistance(latents: Float32Array, converged: Float32Array): number {
+export function relativeDistance(
+  latents: Float32Array,
+  converged: Float32Array,
+  pictures: number,
+): { readonly all: number; readonly median: number } {
   const mean = converged.reduce((sum, x) => sum + x, 0) / converged.length;
-  let [error, spread] = [0, 0];
-  converged.forEach((x, i) => {
-    error += ((latents[i] ?? 0) - x) ** 2;
-    spread += (x - mean) ** 2;
+  const spread = converged.reduce((sum, x) => sum + (x - mean) ** 2, 0) / converged.length;
+  const size = converged.length / pictures;
+  const errors = Array.from({ length: pictures }, (_, picture) => {
+    let error = 0;
+    for (let i = picture * size; i < (picture + 1) * size; i++) error += ((latents[i] ?? 0) - (converged[i] ?? 0)) ** 2;
+    return error / size;
   });
-  return Math.sqrt(error / spread);
+  const sorted = errors.toSorted((a, b) => a - b);
+  const all = errors.reduce((sum, error) => sum + error, 0) / pictures;
+  return { all: Math.sqrt(all / spread), median: Math.sqrt((sorted[pictures >> 1] ?? Number.NaN) / spread) };
 }

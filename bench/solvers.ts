@@ -42,11 +42,12 @@ export function addSolversCommand(program: Command): void {
         const { model, shift } = options;
         const study = await openSolverStudy(modelFolder(model), options);
         const converged = await study.denoise(createFlowDpmSolver({ steps: options.converged, shift }));
-        console.log('| solver | calls of the model a picture | distance |\n| --- | --- | --- |');
+        console.log('| solver | steps | distance | the median picture |\n| --- | --- | --- | --- |');
         for (const name of Object.keys(stepCounts) as SolverName[]) {
           for (const steps of stepCounts[name]) {
             const latents = await study.denoise(create[name]({ steps, shift }));
-            console.log(`| ${name} | ${steps} | ${relativeDistance(latents, converged).toFixed(4)} |`);
+            const { all, median } = relativeDistance(latents, converged, options.prompts);
+            console.log(`| ${name} | ${steps} | ${all.toFixed(4)} | ${median.toFixed(4)} |`);
           }
         }
         await study.close();

@@ -153,8 +153,9 @@ export async function startDashboard({
     // A terminal that does not take what it was given gets no more until it does.
     if (stdout.writableLength > 0) return;
     // A machine that is busy with other work gives a frame little: then there are few of them, but some.
-    const pause = Math.max(isStale ? 0 : 1000, Math.min(longestPause, Math.min(...costs) / share));
-    if (costs.length === 0 || now() - drawn >= pause) draw();
+    // The first frames are slow, and say nothing of what later ones cost.
+    const rest = costs.length < measuredFrames ? 0 : Math.min(longestPause, Math.min(...costs) / share);
+    if (costs.length === 0 || now() - drawn >= Math.max(isStale ? 0 : 1000, rest)) draw();
     else {
       // The clock alone costs next to nothing.
       marks.text('clock', [styledLine(clockLine(run.view, now()), clockWidth, colors)], clockWidth);

@@ -107,8 +107,8 @@ describe.skipIf(!hasTmux)('the dashboard in a terminal', () => {
   }, 120_000);
 
   it('may lose its terminal: the run goes on to its end', async () => {
-    const terminal = open(train(60));
-    await terminal.shows(/[1-9]\d*\/60/);
+    const terminal = open(train(300));
+    await terminal.shows(/[1-9]\d*\/300/);
     terminal.close();
     await vi.waitFor(async () => expect(await readFile(join(runDir, 'report.html'), 'utf8')).toContain('done'), {
       timeout: 30_000,

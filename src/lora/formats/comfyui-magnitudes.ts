@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { UserError } from '../../errors.ts';
+import { quoted } from '../../io/json.ts';
 
 /** Of a safetensors file for ComfyUI: the magnitudes of its DoRA, which its `dora_scale` is not. */
 export const magnitudesKey = 'sana_train.dora_magnitudes';
@@ -20,7 +21,7 @@ export function packMagnitudes(magnitudes: ReadonlyMap<string, Float32Array>): s
 
 /**
  * What {@link packMagnitudes} made.
- * @throws UserError when it is no such text
+ * @throws UserError when it is no such text, or one of the magnitudes is not finite
  */
 export function unpackMagnitudes(path: string, text: string): ReadonlyMap<string, Float32Array> {
   let packed: z.output<typeof schema>;
@@ -34,7 +35,13 @@ export function unpackMagnitudes(path: string, text: string): ReadonlyMap<string
   return new Map(
     Object.entries(packed).map(([name, base64]) => {
       const bytes = Buffer.from(base64, 'base64');
-      return [name, Float32Array.from({ length: bytes.length >> 2 }, (_, i) => bytes.readFloatLE(4 * i))];
+      const values = Float32Array.from({ length: bytes.length >> 2 }, (_, i) => bytes.readFloatLE(4 * i));
+      if (!values.every(Number.isFinite)) {
+        throw new UserError(
+          `${path}: ${magnitudesKey} in its header has magnitudes of ${quoted(name)} that are no numbers.`,
+        );
+      }
+      return [name, values];
     }),
   );
 }

@@ -196,8 +196,6 @@ export async function readDelta(
     if (!peft && !lycoris) return undefined;
     const part = peft ? 'magnitude' : 'dora_scale';
     const data = lycoris && magnitudes ? magnitudes : await values(part);
-    if (!data.every(Number.isFinite))
-      throw new UserError(`${path}: ${label(part)} has magnitudes that are no numbers.`);
     // LyCORIS and OneTrainer can also learn the lengths of columns, which is another adapter: comfy/weight_adapter/base.py.
     if (lycoris && lycoris.shape[0] !== size.rows && data.length === size.columns) {
       throw new UserError(

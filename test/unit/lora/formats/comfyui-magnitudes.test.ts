@@ -11,4 +11,9 @@ describe('unpackMagnitudes', () => {
   it.each(['', '{', '[]', '{"a": 1}', 'null'])('refuses %j with a sentence', (text) => {
     expect(() => unpackMagnitudes('a.safetensors', text)).toThrow(/a\.safetensors: .*export the adapter again/);
   });
+
+  it('refuses magnitudes that are not finite', () => {
+    const text = packMagnitudes(new Map([['diffusion_model.a', Float32Array.of(1, Number.NaN)]]));
+    expect(() => unpackMagnitudes('a.safetensors', text)).toThrow(/"diffusion_model\.a" that are no numbers/);
+  });
 });

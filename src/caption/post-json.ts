@@ -16,13 +16,16 @@ export interface PostOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What an answer of a few sentences will not come to. */
+const mostBytes = 2 ** 24;
+
 /**
  * Posts JSON and reads the answer as text; connections are kept for the next request. It goes round fetch, whose requests
  * are watched by finalizers: V8's quick collections of garbage cannot free them, and over thousands of them some 20 kB
  * each pile up until a full collection. Redirects are not followed; a proxy is used where Node itself does that (from
  * Node 24 on, with NODE_USE_ENV_PROXY=1).
  *
- * @throws Error when no connection or no answer came, named TimeoutError when that took too long
+ * @throws Error when no connection or no answer came, or one without an end, named TimeoutError when that took too long
  */
 export function postJson(
   url: string,
@@ -58,7 +61,12 @@ export function postJson(
     request.on('response', (response) => {
       const chunks: Uint8Array[] = [];
       response.on('error', fail);
-      response.on('data', (chunk: Uint8Array) => chunks.push(chunk));
+      let size = 0;
+      response.on('data', (chunk: Uint8Array) => {
+        size += chunk.length;
+        if (size > mostBytes) end(new Error(`its answer is longer than ${mostBytes >> 20} MiB`));
+        else chunks.push(chunk);
+      });
       response.on('end', () => {
         settle();
         const text = Buffer.concat(chunks).toString('utf8');

@@ -82,6 +82,17 @@ describe('postJson', () => {
     expect(performance.now() - begun).toBeLessThan(3000);
   });
 
+  it('does not read an answer without an end', async () => {
+    const url = await urlOf((_, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('.'.repeat(2 ** 20)));
+      };
+      response.on('drain', more);
+      more();
+    });
+    await expect(postJson(url, '{}', options)).rejects.toThrow('its answer is longer than 16 MiB');
+  });
+
   it('fails when the connection ends in the middle of the answer', async () => {
     const url = await urlOf((_, response) => {
       response.writeHead(200, { 'content-length': '100' });

@@ -31,8 +31,8 @@ async function editText(text: string, env: Environment): Promise<string> {
 }
 
 /**
- * Opens a caption of a picture in the editor, the best one or a captioner's, and keeps what becomes of it in captions.jsonl, in place of what its
- * captioner said.
+ * Opens a caption of a picture in the editor, the best one or a captioner's, and keeps what becomes of it in
+ * captions.jsonl, in place of what its captioner said.
  * @param chosen the picture's name, `01.png`, or `dog/01.png` where several data sets have one of that name; for a
  *   captioner's words in place of the best ones with its name behind: `01.png:brief`
  * @returns whether it was changed

@@ -115,17 +115,11 @@ export function graphAdapter(
     const b = parameter(module, 'lora_B', [-1, rank]); // [out, r]
     const low = lowOf(projection) ?? once(x, module, () => project(dropped, from, a, to)); // [B, r, N] or [B, N, r]
     const rows = partOf(b, 0, part);
-    // Scaling the low rank is next to nothing beside scaling the result.
-    if (!dora)
-      return add(
-        y,
-        project(
-          once(low, 'scaled', () => times(low, scale)),
-          to,
-          rows,
-          to,
-        ),
-      );
+    if (!dora) {
+      // Scaling the low rank is next to nothing beside scaling the result.
+      const scaled = once(low, 'scaled', () => times(low, scale));
+      return add(y, project(scaled, to, rows, to));
+    }
 
     // In peft's order of operations: where m is small, W x cancels, and a rounding decides on which side of a ReLU's
     // kink a value falls.

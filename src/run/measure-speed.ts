@@ -8,7 +8,7 @@ import { input, weight } from '../graph/value.ts';
 const side = 1024;
 
 /** Milliseconds after which a slow engine is timed no further. */
-const LONG = 3000;
+const longest = 3000;
 
 /** What an engine gave when it was tried. */
 export interface MeasuredSpeed {
@@ -44,7 +44,7 @@ export async function measureSpeed(engine: Engine, runs = 5, products = 1): Prom
       const { product: result } = await executable.run({ x: float32([side, side], x) });
       if (i > 0) fastest = Math.min(fastest, performance.now() - start);
       if (result) values = toFloat32(result);
-      if (i > 0 && performance.now() - begin > LONG) break;
+      if (i > 0 && performance.now() - begin > longest) break;
     }
     let error = values.length === side * side ? 0 : Number.NaN;
     for (let j = 0; j < values.length; j++) {

@@ -1,3 +1,4 @@
+import { adamwKernel } from './kernels.ts';
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 
@@ -12,9 +13,8 @@ export interface AdamWOptions {
 }
 
 /**
- * AdamW as torch.optim.AdamW computes it (Loshchilov and Hutter, arXiv 1711.05101):
- * p *= 1 - lr wd; m += (1 - b1)(g - m); v = b2 v + (1 - b2) g^2;
- * p -= lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps).
+ * AdamW as torch.optim.AdamW computes it, in float32 (Loshchilov and Hutter, arXiv 1711.05101):
+ * m += (1 - b1)(g - m); v += (1 - b2)(g^2 - v); p -= lr wd p + lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps).
  */
 export function adamw({ betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 }: AdamWOptions = {}): Optimizer {
   const [beta1, beta2] = betas;
@@ -30,41 +30,23 @@ export function adamw({ betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 }: 
     update(params, grads, { tensors, scalars }, lr, scale = 1) {
       const step = (scalars['step'] ?? 0) + 1;
       scalars['step'] = step;
-      const stepSize = lr / (1 - beta1 ** step);
-      const invRoot = 1 / Math.sqrt(1 - beta2 ** step);
+      const factors = {
+        scale,
+        rest1: 1 - beta1,
+        rest2: 1 - beta2,
+        decay: lr * weightDecay,
+        step: lr / (1 - beta1 ** step),
+        root: 1 / Math.sqrt(1 - beta2 ** step),
+        eps,
+      };
       for (const [name, { data }] of params) {
-        adamwElements(
-          data,
+        const [g, m, v] = [
           elementsOf(grads, name, data.length),
           elementsOf(tensors, `exp_avg.${name}`, data.length),
           elementsOf(tensors, `exp_avg_sq.${name}`, data.length),
-          { scale, keep: 1 - lr * weightDecay, beta1, beta2, stepSize, invRoot, eps },
-        );
+        ];
+        adamwKernel(data, g, m, v, factors);
       }
     },
   };
-}
-
-interface Coefficients {
-  readonly scale: number;
-  readonly keep: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly stepSize: number;
-  readonly invRoot: number;
-  readonly eps: number;
-}
-
-// Arithmetic is in doubles, storage in float32: at least as exact as PyTorch's float32. The root and the division take
-// two thirds of the time; in float32 (by Math.fround) both are slower, since V8 goes through doubles all the same.
-function adamwElements(p: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array, c: Coefficients): void {
-  const { scale, keep, beta1, beta2, stepSize, invRoot, eps } = c;
-  for (let i = 0; i < p.length; i++) {
-    const grad = Math.fround((g[i] ?? 0) * scale); // rounded as a clipped gradient is
-    const mean = (m[i] ?? 0) * beta1 + (1 - beta1) * grad;
-    const square = (v[i] ?? 0) * beta2 + (1 - beta2) * grad * grad;
-    m[i] = mean;
-    v[i] = square;
-    p[i] = (p[i] ?? 0) * keep - (stepSize * mean) / (Math.sqrt(square) * invRoot + eps);
-  }
 }

@@ -1,3 +1,4 @@
+import { sumOfSquares } from './kernels.ts';
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Params } from './optimizer.ts';
 
@@ -5,7 +6,7 @@ import type { Params } from './optimizer.ts';
 export interface Clipping {
   /** The root of the sum of squares of all elements of all gradients. */
   readonly norm: number;
-  /** 1 where the norm is small enough. */
+  /** A float32; 1 where the norm is small enough. */
   readonly scale: number;
 }
 
@@ -18,29 +19,15 @@ export function clipping(grads: Params, maxNorm: number): Clipping {
   let sum = 0;
   for (const { data } of grads.values()) sum += sumOfSquares(data);
   const norm = Math.sqrt(sum);
-  const scale = maxNorm / (norm + 1e-6);
+  const scale = Math.fround(maxNorm / (norm + 1e-6));
   return { norm, scale: scale >= 1 ? 1 : scale };
 }
 
-/** Multiplies gradients in place, each rounded to float32. */
+/** Multiplies gradients in place, in float32. */
 export function scaleGradients(grads: Params, scale: number): void {
   if (scale === 1) return;
-  for (const { data } of grads.values()) for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * scale;
-}
-
-// By index: iterating a typed array with for...of takes three times as long. Four sums at a time, since each addition
-// waits for the one before: half the time.
-function sumOfSquares(values: Float32Array): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  const whole = values.length - (values.length % 4);
-  for (let i = 0; i < whole; i += 4) {
-    a += (values[i] ?? 0) ** 2;
-    b += (values[i + 1] ?? 0) ** 2;
-    c += (values[i + 2] ?? 0) ** 2;
-    d += (values[i + 3] ?? 0) ** 2;
-  }
-  for (let i = whole; i < values.length; i++) a += (values[i] ?? 0) ** 2;
-  return a + b + (c + d);
+  const factor = Math.fround(scale);
+  for (const { data } of grads.values()) for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * factor;
 }
 
 /** Sums the gradients of micro-batches into one. */

@@ -1,4 +1,4 @@
-import { scaleGradients } from './gradients.ts';
+import { lionKernel } from './kernels.ts';
 import { elementsOf, zerosOf } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 
@@ -23,21 +23,11 @@ export function lion({ betas = [0.9, 0.99], weightDecay = 0 }: LionOptions = {})
       return { tensors: new Map(tensors), scalars: { step: 0 } };
     },
     update(params, grads, { tensors, scalars }, lr, scale = 1) {
-      scaleGradients(grads, scale);
       scalars['step'] = (scalars['step'] ?? 0) + 1;
-      const keep = 1 - lr * weightDecay;
-      for (const [name, { data: p }] of params) {
-        const g = elementsOf(grads, name, p.length);
-        const m = elementsOf(tensors, `exp_avg.${name}`, p.length);
-        for (let i = 0; i < p.length; i++) {
-          const grad = g[i] ?? 0;
-          const mean = m[i] ?? 0;
-          const direction = mean * beta1 + (1 - beta1) * grad;
-          // The sign by division: Math.sign branches, and signs of gradients are what no processor predicts.
-          const sign = direction === 0 ? 0 : direction / Math.abs(direction);
-          p[i] = (p[i] ?? 0) * keep - lr * sign;
-          m[i] = mean * beta2 + (1 - beta2) * grad;
-        }
+      const factors = { scale, rest1: 1 - beta1, rest2: 1 - beta2, decay: lr * weightDecay, rate: lr };
+      for (const [name, { data }] of params) {
+        const g = elementsOf(grads, name, data.length);
+        lionKernel(data, g, elementsOf(tensors, `exp_avg.${name}`, data.length), factors);
       }
     },
   };

@@ -1,7 +1,7 @@
 import { bindDim, type DimBindings, evaluateDim, formatShape, type Shape } from './dim.ts';
 import { ancestors } from './gradients.ts';
 import type { Tensor } from './tensor.ts';
-import type { Node, Value } from './value.ts';
+import { type Node, unpacksWeight, type Value } from './value.ts';
 
 /** A computation: named outputs and all that they need. */
 export interface Graph {
@@ -10,7 +10,7 @@ export interface Graph {
   /** The weights that the outputs depend on, by name. */
   readonly weights: ReadonlyMap<string, Value>;
   readonly outputs: ReadonlyMap<string, Value>;
-  /** Every node in a topological order: weight casts, then forward, recomputed and backward nodes as they were made. */
+  /** Every node in a topological order: what unpacks weights, then forward, recomputed and backward nodes as they were made. */
   readonly nodes: readonly Node[];
 }
 
@@ -45,13 +45,11 @@ export function createGraph(outputs: Readonly<Record<string, Value>>): Graph {
       throw new RangeError(`createGraph: the output ${name} is named as an input or weight is; rename it`);
     }
   }
-  const isWeightCast = ({ op, inputs: [source] }: Node): boolean =>
-    op === 'cast' && source?.node.leaf?.kind === 'weight';
   return {
     inputs,
     weights,
     outputs: new Map(Object.entries(outputs)),
-    nodes: [...nodes.filter(isWeightCast), ...nodes.filter((node) => !isWeightCast(node))],
+    nodes: [...nodes.filter(unpacksWeight), ...nodes.filter((node) => !unpacksWeight(node))],
   };
 }
 

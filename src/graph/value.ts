@@ -93,6 +93,17 @@ export interface Node {
   readonly tfjs: (tf: Tfjs, inputs: readonly tfjs.Tensor[], size: (dim: Dim) => number) => readonly tfjs.Tensor[];
 }
 
+/** Ops that make float32 of what a weight is stored as. */
+const unpacking: ReadonlySet<string> = new Set(['cast', 'dequantizeNf4']);
+
+/**
+ * Whether a node does nothing but make float32 of a stored weight. Such nodes run late, and again for the backward pass,
+ * so that a model is never whole in memory in more bits than its files have.
+ */
+export function unpacksWeight({ op, inputs }: Node): boolean {
+  return unpacking.has(op) && inputs.every(({ node }) => node.leaf?.kind === 'weight');
+}
+
 let nodes = 0;
 
 const defined = new Map<string, { readonly differentiable: boolean }>();

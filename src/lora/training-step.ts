@@ -6,7 +6,7 @@ import { reshape } from '../graph/ops/broadcast.ts';
 import { add, mul, sub } from '../graph/ops/elementwise.ts';
 import { reduceMean } from '../graph/ops/reduce.ts';
 import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
-import { input, type Value } from '../graph/value.ts';
+import { input, unpacksWeight, type Value } from '../graph/value.ts';
 import { type SanaTransformer, sanaInputs } from '../models/load-sana-transformer.ts';
 import { conditionFeeds, type SanaConditions } from '../models/sana-feeds.ts';
 import { sanaTransformer } from '../models/sana-transformer.ts';
@@ -99,10 +99,8 @@ export async function createTrainingStep(
   const outputs: Record<string, Value> = { loss, losses };
   for (const [i, gradient] of grads.entries()) outputs[`gradient.${names[i]}`] = gradient;
   const graph = createGraph(gradientCheckpointing ? checkpoint(outputs, { loss, boundaries }) : outputs);
-  const castsTwice = graph.nodes.some(
-    ({ op, inputs: [source] }) => op === 'cast' && source?.node.leaf?.kind === 'weight',
-  );
-  const executable = await engine.compile(graph, weights, { recomputes: gradientCheckpointing || castsTwice });
+  const unpacksTwice = graph.nodes.some(unpacksWeight);
+  const executable = await engine.compile(graph, weights, { recomputes: gradientCheckpointing || unpacksTwice });
 
   return {
     parameters: new Map([...adapter.parameters].map(([name, value]) => [name, value.shape.map(Number)])),

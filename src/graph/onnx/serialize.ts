@@ -50,7 +50,7 @@ const OPSET = 20;
  * The graph as an ONNX model.
  *
  * onnxruntime runs nodes in reverse depth-first order from the last leaf, preferring parents that come later in the
- * file. So that a training graph frees activations as its backward pass goes, nodes are listed as weight casts,
+ * file. So that a training graph frees activations as its backward pass goes, nodes are listed as what unpacks weights,
  * forward, recomputation, backward, and last the gradients that nothing else uses, first layer to last.
  */
 export function serialize(graph: Graph, { dialect, weight, onSize }: SerializeOptions): Uint8Array {

@@ -2,7 +2,7 @@ import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
 
 import { broadcastShapes } from '../dim.ts';
 import type { DType } from '../tensor.ts';
-import { constant, defineOp, outputOf, type Tfjs, type Value } from '../value.ts';
+import { constant, defineOp, outputOf, type Tfjs, unpacksWeight, type Value } from '../value.ts';
 import { scalarTensor, sumTo } from './broadcast.ts';
 
 /** A value, or a number that stands for a scalar of the other operand's dtype. */
@@ -239,14 +239,11 @@ export function cast(x: Value, dtype: DType): Value {
 }
 
 /**
- * A frozen weight's cast once more, so that the first need not be kept until the backward pass: a model stored in 16 bits
- * would be in memory in 32. Anything else as it is.
+ * What unpacks a frozen weight once more, so that the first result need not be kept until the backward pass: a model stored
+ * in 16 bits would be in memory in 32. Anything else as it is.
  */
-export function castAgain(x: Value): Value {
-  const [source] = x.node.inputs;
-  return x.node.op === 'cast' && source?.node.leaf?.kind === 'weight'
-    ? outputOf(castOp([source], { dtype: x.dtype }))
-    : x;
+export function unpackAgain(x: Value): Value {
+  return unpacksWeight(x.node) ? outputOf(x.node.withInputs(x.node.inputs), x.index) : x;
 }
 
 const clipOp = defineOp<readonly [x: Value], { readonly min: number; readonly max: number }>({

@@ -2,7 +2,7 @@ import { broadcastShapes, formatShape } from '../dim.ts';
 import { elementCount } from '../tensor.ts';
 import { defineOp, outputOf, type Value } from '../value.ts';
 import { reshape, sumTo } from './broadcast.ts';
-import { castAgain } from './elementwise.ts';
+import { unpackAgain } from './elementwise.ts';
 
 /** Which operands are transposed in their last two axes. */
 export interface MatMulOptions {
@@ -88,7 +88,7 @@ function lastTwo({ shape }: Value, transposed: boolean): readonly [rows: string 
 
 function gradientOfA(a: Value, b: Value, dy: Value, transA: boolean, transB: boolean): Value {
   // y = op(a) op(b): d op(a) = dy op(b)^T.
-  const again = castAgain(b);
+  const again = unpackAgain(b);
   const da = transA ? matMul(again, dy, { transA: transB, transB: true }) : matMul(dy, again, { transB: !transB });
   return sumTo(da, a.shape);
 }
@@ -99,7 +99,7 @@ function gradientOfB(a: Value, b: Value, dy: Value, transA: boolean, transB: boo
     const rows = (x: Value): Value => reshape(x, [-1, x.shape.at(-1) ?? 1]);
     return transB ? matMul(rows(dy), rows(a), { transA: true }) : matMul(rows(a), rows(dy), { transA: true });
   }
-  const again = castAgain(a);
+  const again = unpackAgain(a);
   const db = transB ? matMul(dy, again, { transA: true, transB: transA }) : matMul(again, dy, { transA: !transA });
   return sumTo(db, b.shape);
 }

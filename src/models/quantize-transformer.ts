@@ -1,11 +1,6 @@
-import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-
-import { UserError } from '../errors.ts';
-import { elementCount, tensor, tensorBytes, type Tensor, toFloat32 } from '../graph/tensor.ts';
-import { errorCode } from '../io/file-error.ts';
-import { isTensorLocation, openSafetensors, readPieces, readTensor, writeSafetensors } from '../io/safetensors.ts';
-import type { LazyTensor, TensorLocation, Weights } from '../io/safetensors.ts';
+import { elementCount, tensor, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { digestedFile } from '../io/digested-file.ts';
+import { isTensorLocation, type LazyTensor, readTensor, type Weights } from '../io/safetensors.ts';
 import type { SanaTransformer } from './load-sana-transformer.ts';
 import type { OutputPart } from './projection.ts';
 import { quantizedNames, quantizedParts } from './quantized-products.ts';
@@ -28,7 +23,6 @@ export interface QuantizeOptions {
 
 // Raised when the same weights are quantised in another way.
 const version = '2';
-const digestName = 'sha256';
 
 /**
  * The transformer with the weights of its blocks in 8 bits too, each output channel (and for the backward pass each
@@ -36,7 +30,9 @@ const digestName = 'sha256';
  * @throws UserError when the disk is full and the like
  */
 export async function quantizeTransformer(model: SanaTransformer, options: QuantizeOptions): Promise<SanaTransformer> {
-  const quantized = (await openQuantized(model, options)) ?? (await writeQuantized(model, options));
+  const { file, signal } = options;
+  const tensors = quantizedTensors(model, options);
+  const quantized = await digestedFile({ file, metadata: metadataOf(options), tensors, ...(signal && { signal }) });
   return { ...model, weights: new Map([...model.weights, ...quantized]) };
 }
 
@@ -72,58 +68,17 @@ function widenedNames({ config, weights }: SanaTransformer): readonly string[] {
   );
 }
 
-/** The file's tensors, if they are whole and of this model. */
-async function openQuantized(
-  model: SanaTransformer,
-  options: QuantizeOptions,
-): Promise<ReadonlyMap<string, TensorLocation> | undefined> {
-  const { file, signal } = options;
-  try {
-    const { metadata, tensors } = await openSafetensors(file);
-    const expected = metadataOf(options);
-    const digest = tensors.get(digestName);
-    const isSame = Object.keys(expected).every((name) => metadata[name] === expected[name]);
-    if (
-      digest &&
-      isSame &&
-      tensors.size === 4 * quantizedKernels(model.config).length + widenedNames(model).length + 1
-    ) {
-      const hash = createHash('sha256');
-      for (const location of tensors.values()) {
-        signal?.throwIfAborted();
-        if (location !== digest) await readPieces(location, 2 ** 22, (piece) => hash.update(piece));
-      }
-      if (hash.digest().equals(tensorBytes(await readTensor(digest)))) return tensors;
-    }
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    if (errorCode(error.cause) === 'ENOENT') return undefined;
-  }
-  await rm(file, { force: true });
-  return undefined;
-}
-
-async function writeQuantized(
-  model: SanaTransformer,
-  options: QuantizeOptions,
-): Promise<ReadonlyMap<string, TensorLocation>> {
+/** What the file holds beside its digest. */
+function quantizedTensors(model: SanaTransformer, { limit }: QuantizeOptions): ReadonlyMap<string, LazyTensor> {
   const { config, weights } = model;
-  const { file, limit, signal } = options;
-  const hash = createHash('sha256');
-  const tensors: [string, LazyTensor][] = [];
+  const tensors = new Map<string, LazyTensor>();
   const add = (
     name: string,
     dtype: 'float32' | 'int8',
     shape: readonly number[],
-    make: () => Promise<Tensor>,
+    read: () => Promise<Tensor>,
   ): void => {
-    const read = async (): Promise<Tensor> => {
-      signal?.throwIfAborted();
-      const made = await make();
-      hash.update(tensorBytes(made));
-      return made;
-    };
-    tensors.push([name, { dtype, shape, read }]);
+    tensors.set(name, { dtype, shape, read });
   };
   for (const { module, part, out, inner } of quantizedKernels(config)) {
     const names = quantizedNames(module, part);
@@ -150,16 +105,13 @@ async function writeQuantized(
     const shape = weights.get(name)?.shape ?? [];
     add(name, 'float32', shape, async () => tensor('float32', shape, await readWeight(weights, name)));
   }
-  // Of bytes, so that it comes last: when it is asked for, all others have been written.
-  const read = (): Promise<Tensor> => Promise.resolve(tensor('uint8', [32], new Uint8Array(hash.digest())));
-  tensors.push([digestName, { dtype: 'uint8', shape: [32], read }]);
-  await writeSafetensors(file, tensors, { metadata: metadataOf(options) });
-  return (await openSafetensors(file)).tensors;
+  return tensors;
 }
 
-async function readWeight(weights: Weights, name: string): Promise<Float32Array> {
+/** A weight's numbers. */
+export async function readWeight(weights: Weights, name: string): Promise<Float32Array> {
   const found = weights.get(name);
-  if (!found) throw new RangeError(`quantizeTransformer: no ${name}`);
+  if (!found) throw new RangeError(`readWeight: no ${name}`);
   return toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
 }
 

@@ -1,12 +1,14 @@
 import { cast } from '../graph/ops/elementwise.ts';
+import { dequantizeNf4, nf4Block } from '../graph/ops/nf4.ts';
 import { split } from '../graph/ops/movement.ts';
-import { elementCount } from '../graph/tensor.ts';
+import { type DType, elementCount } from '../graph/tensor.ts';
 import { derivedWeight, type Value, weight } from '../graph/value.ts';
 import type { Weights } from '../io/safetensors.ts';
 import { takeTensor } from '../io/take-tensor.ts';
 
 /**
- * Takes a model's weights by their names in its files, as float32 values whatever they are stored in.
+ * Takes a model's weights by their names in its files, as float32 values whatever they are stored in; in 4 bits if it has
+ * them so too.
  */
 export interface WeightReader {
   /**
@@ -17,6 +19,16 @@ export interface WeightReader {
   (name: string, shape: readonly number[], view?: readonly number[]): Value;
   /** The names taken so far: what is left over in the files is of another model. */
   readonly taken: ReadonlySet<string>;
+}
+
+/** Names of a weight's tensors where it is there in 4 bits too. */
+export function nf4Names(name: string): {
+  /** uint8 [n / 2] */
+  readonly codes: string;
+  /** float32 [n / 64] */
+  readonly scales: string;
+} {
+  return { codes: `${name}.nf4`, scales: `${name}.nf4_scales` };
 }
 
 /** Elements of a weight up to which float32 copies cost nothing beside the casts that they save. */
@@ -32,13 +44,23 @@ export function weightReader(weights: Weights, prefix = ''): WeightReader {
     if (!value) {
       const { dtype } = takeTensor(weights, prefix + name, shape);
       taken.add(prefix + name);
-      const isSmall = dtype !== 'float32' && elementCount(shape) <= smallWeight;
-      value = isSmall ? derivedWeight(name, view, 'float32') : cast(weight(name, view, dtype), 'float32');
+      value = weights.has(nf4Names(prefix + name).codes) ? fromNf4(name, view) : widened(name, view, dtype);
       values.set(key, value);
     }
     return value;
   };
   return Object.assign(take, { taken });
+}
+
+function fromNf4(name: string, shape: readonly number[]): Value {
+  const { codes, scales } = nf4Names(name);
+  const count = elementCount(shape);
+  return dequantizeNf4(weight(codes, [count / 2], 'uint8'), weight(scales, [count / nf4Block]), shape);
+}
+
+function widened(name: string, shape: readonly number[], dtype: DType): Value {
+  const isSmall = dtype !== 'float32' && elementCount(shape) <= smallWeight;
+  return isSmall ? derivedWeight(name, shape, 'float32') : cast(weight(name, shape, dtype), 'float32');
 }
 
 /** Equal parts of a weight along its first axis; of a small one cut when it is loaded. */

@@ -46,9 +46,10 @@ function wholeNumber(text: string): number {
 
 /** --precision of a transformer. */
 export function precisionOption(): Option {
-  return new Option('--precision <p>', 'how frozen weights are stored; int8 is also multiplied in 8 bits').choices(
-    Object.keys(transformerStorage),
-  );
+  return new Option(
+    '--precision <p>',
+    'how frozen weights are stored; int8 is also multiplied so, nf4 is in 4 bits',
+  ).choices(Object.keys(transformerStorage));
 }
 
 /** Adds the options of StepOptions to a command. */

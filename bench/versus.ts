@@ -84,9 +84,9 @@ async function openOurs(options: VersusOptions): Promise<Part> {
   }
 }
 
-/** Only the transformer has 8 bits. */
+/** Only the transformer has 8 or 4 bits. */
 function storedPrecision(precision: StepOptions['precision']): Storage {
-  return precision === 'int8' ? 'bf16' : precision;
+  return precision === 'int8' || precision === 'nf4' ? 'bf16' : precision;
 }
 
 async function peerArguments(options: VersusOptions): Promise<readonly string[]> {

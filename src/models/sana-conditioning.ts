@@ -53,17 +53,23 @@ export function sincosPositions(
   const quarter = channels / 4;
   const data = new Float32Array(height * width * channels);
   const position = (index: number, size: number): number => index / (size / baseSize) / interpolationScale;
-  let at = 0;
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      for (const p of [position(column, width), position(row, height)]) {
-        for (let i = 0; i < quarter; i++) {
-          const angle = p / 10000 ** (i / quarter);
-          data[at + i] = Math.sin(angle);
-          data[at + quarter + i] = Math.cos(angle);
-        }
-        at += 2 * quarter;
+  // Tokens only repeat the waves of their column and row.
+  const waves = (size: number): readonly Float32Array[] =>
+    Array.from({ length: size }, (_, index) => {
+      const wave = new Float32Array(2 * quarter);
+      for (let i = 0; i < quarter; i++) {
+        const angle = position(index, size) / 10000 ** (i / quarter);
+        wave[i] = Math.sin(angle);
+        wave[quarter + i] = Math.cos(angle);
       }
+      return wave;
+    });
+  const columns = waves(width);
+  for (const [row, wave] of waves(height).entries()) {
+    for (const [column, other] of columns.entries()) {
+      const at = (row * width + column) * channels;
+      data.set(other, at);
+      data.set(wave, at + 2 * quarter);
     }
   }
   return float32([1, height * width, channels], data);

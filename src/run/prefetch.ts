@@ -6,21 +6,27 @@ export function prefetch<T, R>(
 ): (index: number) => Promise<R> {
   const values = plan[Symbol.iterator]();
   let next = first;
-  let ahead: Promise<R> | undefined;
-  const start = (): Promise<R> | undefined => {
-    const { value, done } = values.next();
-    if (done) return undefined;
-    const loading = load(value, next++);
+  let ahead: Promise<{ readonly batch: R } | undefined> | undefined;
+  const start = (index: number): NonNullable<typeof ahead> => {
+    const loading = (async () => {
+      const { value, done } = values.next();
+      return done === true ? undefined : { batch: await load(value, index) };
+    })();
     // Its failure is told when it is asked for.
     loading.catch(() => undefined);
     return loading;
   };
   return async (index) => {
-    const current = ahead ?? start();
-    if (!current || index !== next - 1)
-      throw new RangeError(`batches are taken in order: ${next - 1} is next, ${index} was asked for`);
-    const result = await current;
-    ahead = start();
-    return result;
+    if (index !== next) throw new RangeError(`batches are taken in order: ${next} is next, ${index} was asked for`);
+    const current = ahead ?? start(index);
+    ahead = undefined;
+    next++;
+    const loaded = await current;
+    if (!loaded) throw new RangeError(`the plan has no batch ${index}`);
+    // Who takes this batch shall first set the engine to work on it.
+    setImmediate(() => {
+      if (next === index + 1) ahead ??= start(next);
+    });
+    return loaded.batch;
   };
 }

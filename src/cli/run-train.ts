@@ -50,13 +50,22 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
 
   let log: EventLog | undefined;
   let board: TensorboardLog | undefined;
-  const record = async (event: TimedEvent): Promise<void> => {
-    show(event);
+  // A step's event is written while the next step is computed; the event after it waits for that, and tells if it failed.
+  let written = Promise.resolve();
+  const write = async (event: TimedEvent): Promise<void> => {
     await log?.append(event);
     await board?.append(event);
   };
+  const record = async (event: TimedEvent): Promise<void> => {
+    show(event);
+    await written;
+    written = written.then(() => write(event));
+    if (event.kind === 'step') written.catch(() => undefined);
+    else await written;
+  };
   // The page tells how the run ended; what is shown ends with the run's end all the same.
   const reportRun = async (end: TimedEvent): Promise<void> => {
+    await written;
     await log?.append(end);
     const path = 'report.html';
     try {
@@ -100,6 +109,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
     display.close();
     unfollow();
     stop.release();
+    await written.catch(() => undefined);
     await log?.close();
     await board?.close();
   }

@@ -13,7 +13,7 @@ import { writePicture } from '../pipeline/picture-file.ts';
 import type { PictureRequest } from '../pipeline/picture-request.ts';
 import { samplePipeline, type SampleProgress } from '../pipeline/sample-pipeline.ts';
 import { settingsTexts } from '../pipeline/settings-text.ts';
-import { in8Bits } from '../run/base-precision.ts';
+import { quantized } from '../run/base-precision.ts';
 import { transformerKey } from '../run/pipeline-key.ts';
 import type { SampleOptions } from './commands/sample.ts';
 import { pictureNames, prepareOutput } from './picture-names.ts';
@@ -52,12 +52,14 @@ export async function runSample(model: string, options: SampleOptions): Promise<
     progress.clear();
     process.stderr.write('stopping after this step; Ctrl-C again stops at once\n');
   });
-  const load8Bits = async (): Promise<SanaTransformer> => {
+  const { precision } = options;
+  const loadQuantized = async (fewBits: Exclude<typeof precision, 'fp32'>): Promise<SanaTransformer> => {
     const modelKey = await transformerKey(exact);
     const cacheFolder = defaultCacheDir(process.env);
-    return in8Bits(await exact.loadTransformer(), { engine, cacheFolder, modelKey, signal: stop.signal });
+    const weights = { precision: fewBits, engine, cacheFolder, modelKey, signal: stop.signal };
+    return quantized(await exact.loadTransformer(), weights);
   };
-  const pipeline = options.precision === 'fp32' ? exact : { ...exact, loadTransformer: load8Bits };
+  const pipeline = precision === 'fp32' ? exact : { ...exact, loadTransformer: () => loadQuantized(precision) };
   try {
     const pictures = samplePipeline({
       engine,

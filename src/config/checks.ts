@@ -183,14 +183,14 @@ function* checkTrain(config: Config, isGiven: IsGiven): Generator<Finding> {
     };
   }
   const { engine } = config.model;
-  if (train.precision === 'int8' && engine !== 'cpu' && engine !== 'auto') {
+  if (train.precision !== 'fp32' && engine !== 'cpu' && engine !== 'auto') {
     yield {
       level: 'error',
       paths: [
         ['train', 'precision'],
         ['model', 'engine'],
       ],
-      message: `train.precision is int8, which only the engine cpu has, and model.engine is ${engine}; use fp32.`,
+      message: `train.precision is ${train.precision}, which only the engine cpu has, and model.engine is ${engine}; use fp32.`,
     };
   }
   const usual = usualLearningRate[optimizer.name];

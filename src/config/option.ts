@@ -25,6 +25,8 @@ export interface OptionDocs {
   readonly mayChange?: true;
   /** Names that other trainers have for it, for whoever looks for those. */
   readonly otherNames?: readonly string[];
+  /** What other trainers call its values, by the value. */
+  readonly otherWords?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The documentation of every option, by its schema. */

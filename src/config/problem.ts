@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { quoted } from '../io/json.ts';
 import { describeType } from './describe-type.ts';
 import { nearest } from './edit-distance.ts';
+import type { OptionDocs } from './option.ts';
 import { allOptionNames, findByOtherName, reasonForAbsence } from './other-names.ts';
 import {
   alternatives,
@@ -91,7 +92,8 @@ function wrongValue(path: Path, root: unknown): Problem {
       value === undefined || value === null ? 'the file is empty' : `the file holds ${formatValue(value)}`;
     return { path, part: 'value', message: `${message}; a config has sections such as model, dataset and train.` };
   }
-  const guess = typeof value === 'string' ? nearest(value, choices(root, path)) : undefined;
+  const guess =
+    typeof value === 'string' ? (ownWord(value, node?.docs) ?? nearest(value, choices(root, path))) : undefined;
   const question = guess === undefined ? '' : ` Did you mean ${guess}?`;
   const yes = typeof value === 'string' && /^(yes|no|on|off)$/i.test(value) && expects.includes('true');
   return {
@@ -99,6 +101,11 @@ function wrongValue(path: Path, root: unknown): Problem {
     part: 'value',
     message: `${nameOf(path)} is ${formatValue(value)}; use ${expects}${hint}.${yes ? ' YAML 1.2 has no yes and no.' : question}`,
   };
+}
+
+/** What a value of another trainer is called here. */
+function ownWord(value: string, docs: OptionDocs | undefined): string | undefined {
+  return Object.entries(docs?.otherWords ?? {}).find(([, words]) => words.includes(value.toLowerCase()))?.[0];
 }
 
 /** The words that a value may be. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { timestepSamplings } from '../flow/timestep-sampling.ts';
+import { basePrecisions } from '../models/precisions.ts';
 import { scheduleNames } from '../optim/schedules.ts';
 import { optimizerSection, usualLearningRate } from './optimizer-section.ts';
 import { auto, count, countFrom0, optionDocs, positive } from './option.ts';
@@ -50,14 +51,19 @@ export const trainSection = z
         otherNames: ['grad_checkpointing', 'activation_checkpointing'],
       }),
     precision: z
-      .enum(['fp32', 'int8'])
+      .enum(basePrecisions)
       .default('fp32')
       .register(optionDocs, {
         about:
-          "What the frozen weights are multiplied in, in training and in its samples: `fp32` is exact; `int8` has weights and activations in 8 bits, faster on a processor that multiplies them (VNNI and the like; docs/benchmarks.md has figures), with gradients that are a little off. The adapter itself is always fp32. 8-bit weights are made once and kept in the cache: 2 bytes for each of the blocks' weights.",
+          "What the frozen weights are kept and multiplied in, in training and in its samples: `fp32` is exact; `int8` has weights and activations in 8 bits, faster on a processor that multiplies them (VNNI and the like; docs/benchmarks.md has figures), with gradients that are a little off; `nf4` stores the weights in 4 bits and multiplies in fp32, for the least memory (QLoRA), a little slower than `fp32`. The adapter itself is always fp32. Weights in 8 and 4 bits are made once and kept in the cache: 2 bytes and 0.56 for each of the blocks' weights.",
         source: "ours: diffusers' script has `mixed_precision`",
         mayChange: true,
-        otherNames: ['mixed_precision', 'dtype', 'weight_dtype', 'quantize', 'base_precision'],
+        otherNames: ['mixed_precision', 'dtype', 'weight_dtype', 'quantize', 'base_precision', 'load_in_4bit', 'qtype'],
+        otherWords: {
+          nf4: ['int4', 'uint4', 'fp4', 'q4', '4bit', 'bnb4', 'nf4-bnb', 'int4-quanto', 'nfloat_4', 'qlora'],
+          int8: ['q8', '8bit', 'fp8', 'qfloat8', 'int8-quanto', 'fp8-quanto', 'int_8', 'int_w8a8'],
+          fp32: ['no', 'no_change', 'float32', 'bf16', 'fp16', 'bfloat16', 'float16'],
+        },
       }),
     optimizer: optimizerSection.prefault({ name: 'adamw' }).register(optionDocs, {
       about:

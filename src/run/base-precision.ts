@@ -2,45 +2,55 @@ import { join } from 'node:path';
 
 import type { Cache } from '../../datasets/cache.ts';
 import { keyOf } from '../../datasets/cache-keys.ts';
-import type { Config } from '../config/schema.ts';
 import type { Engine } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import type { TrainEvent } from '../events.ts';
 import type { SanaTransformer } from '../models/load-sana-transformer.ts';
+import { nf4Transformer } from '../models/nf4-transformer.ts';
+import type { BasePrecision } from '../models/precisions.ts';
 import { quantizeTransformer } from '../models/quantize-transformer.ts';
 import { quantizedLimit } from '../models/quantized-limit.ts';
 
-/** What {@link in8Bits} needs. */
-export interface Base8BitsOptions {
+/** What {@link quantized} needs. */
+export interface QuantizedOptions {
+  readonly precision: Exclude<BasePrecision, 'fp32'>;
   readonly engine: Engine;
-  /** Where 8-bit weights are kept, in a folder of their own. */
+  /** Where weights in few bits are kept, in a folder for each precision. */
   readonly cacheFolder: string;
   /** Of the transformer's files. */
   readonly modelKey: string;
   readonly signal?: AbortSignal;
 }
 
+/** What the weights of a precision have, and what is made with them, for sentences. */
+const words = {
+  int8: { bits: '8-bit', made: '8-bit products are made' },
+  nf4: { bits: '4-bit', made: '4-bit weights are read' },
+} as const;
+
 /**
- * The transformer with its weights in 8 bits too, made once for a model and kind of processor.
- * @throws UserError for an engine that does not multiply them
+ * The transformer with its weights in few bits too, made once for a model, and for 8 bits once for a kind of processor.
+ * @throws UserError for an engine that does not take them
  */
-export async function in8Bits(
+export async function quantized(
   model: SanaTransformer,
-  { engine, cacheFolder, modelKey, signal }: Base8BitsOptions,
+  { precision, engine, cacheFolder, modelKey, signal }: QuantizedOptions,
 ): Promise<SanaTransformer> {
   if (engine.name !== 'onnxruntime (cpu)') {
     throw new UserError(
-      `8-bit products are made by onnxruntime on the CPU alone, and the engine is ${engine.name}; use the engine cpu, or the precision fp32.`,
+      `${words[precision].made} by onnxruntime on the CPU alone, and the engine is ${engine.name}; use the engine cpu, or the precision fp32.`,
     );
   }
+  const file = (key: string): string => join(cacheFolder, precision, `${key}.safetensors`);
+  const options = { modelKey, ...(signal && { signal }) };
+  if (precision === 'nf4') return nf4Transformer(model, { file: file(keyOf({ modelKey })), ...options });
   const limit = await quantizedLimit(engine);
-  const file = join(cacheFolder, 'int8', `${keyOf({ modelKey, limit })}.safetensors`);
-  return quantizeTransformer(model, { file, modelKey, limit, ...(signal && { signal }) });
+  return quantizeTransformer(model, { file: file(keyOf({ modelKey, limit })), limit, ...options });
 }
 
 /** What {@link inPrecision} needs. */
-export interface BasePrecisionOptions extends Omit<Base8BitsOptions, 'cacheFolder'> {
-  readonly precision: Config['train']['precision'];
+export interface BasePrecisionOptions extends Omit<QuantizedOptions, 'cacheFolder' | 'precision'> {
+  readonly precision: BasePrecision;
   readonly cache: Pick<Cache, 'folder'>;
 }
 
@@ -50,9 +60,10 @@ export async function* inPrecision(
   { precision, cache, ...options }: BasePrecisionOptions,
 ): AsyncGenerator<TrainEvent, SanaTransformer> {
   if (precision === 'fp32') return model;
-  const stage = { kind: 'stage', stage: 'cache', total: 1, what: 'set of 8-bit weights' } as const;
+  const what = `set of ${words[precision].bits} weights`;
+  const stage = { kind: 'stage', stage: 'cache', total: 1, what } as const;
   yield { ...stage, done: 0 };
-  const quantized = await in8Bits(model, { ...options, cacheFolder: cache.folder });
+  const made = await quantized(model, { ...options, precision, cacheFolder: cache.folder });
   yield { ...stage, done: 1 };
-  return quantized;
+  return made;
 }

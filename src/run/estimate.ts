@@ -6,7 +6,9 @@
 import type { GraphCost } from '../graph/cost.ts';
 import type { DType } from '../graph/tensor.ts';
 import type { DcAeConfig, DcAeStage } from '../models/dc-ae-config.ts';
+import { nf4Block } from '../graph/ops/nf4.ts';
 import type { Gemma2Config } from '../models/gemma2-config.ts';
+import type { BasePrecision } from '../models/precisions.ts';
 import { hiddenWidth, innerWidth, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
 
 /** The parts of a pipeline, as far as they decide what a run takes. */
@@ -40,8 +42,8 @@ export interface RunSize {
   /** What one forward and backward pass takes, of a batch of the largest pictures, of weights in float32. */
   readonly step: GraphCost;
   readonly gradientCheckpointing: boolean;
-  /** What the frozen weights are multiplied in. */
-  readonly precision: 'fp32' | 'int8';
+  /** What the frozen weights are kept and multiplied in. */
+  readonly precision: BasePrecision;
   /** Pixels of the largest and of the mean picture as it is trained. */
   readonly largestPixels: number;
   readonly meanPixels: number;
@@ -112,6 +114,10 @@ const share = 0.8;
 const stepShare = 1.2;
 const int8Share = 3.2;
 
+// Making a float of 4 bits takes as long as so many operations of a step: .39 ns of two cores that made 260 GFLOP/s, for
+// matrices of 1152 x 1152 and 1152 x 5760.
+const unpackFlops = 100;
+
 // Feeds, the optimizer and the start of a graph: what a step of the smallest models takes.
 const feedSeconds = 0.01;
 
@@ -132,10 +138,23 @@ export function transformerSize(config: SanaTransformerConfig): number {
   return image + text + 6 * d * d + d * d + 256 * d;
 }
 
+/** Numbers of the matrices of the blocks. */
+function blocksSize(config: SanaTransformerConfig): number {
+  const d = innerWidth(config);
+  return config.num_layers * (8 * d * d + 3 * hiddenWidth(config) * d);
+}
+
 /** Bytes of the blocks' weights in 8 bits, once for x and once for dx; onnxruntime copies them out of their file. */
 export function quantizedBytes(config: SanaTransformerConfig): number {
-  const d = innerWidth(config);
-  return 2 * config.num_layers * (8 * d * d + 3 * hiddenWidth(config) * d);
+  return 2 * blocksSize(config);
+}
+
+/** Bytes of weights that a step reads where they lie in their files: memory that the system can have back at any time. */
+export function mappedBytes({ model, precision }: Pick<RunSize, 'model' | 'precision'>): number {
+  if (precision !== 'nf4') return model.transformerBytes;
+  const blocks = blocksSize(model.transformer);
+  const others = model.transformerBytes * (1 - blocks / transformerSize(model.transformer));
+  return others + blocks * (0.5 + float / nf4Block);
 }
 
 /** Numbers of the text encoder's layers; its embeddings are looked up and not multiplied. */
@@ -177,8 +196,13 @@ function tiled(pixels: number): number {
 }
 
 /** Seconds of a forward and backward pass. */
-export function stepSeconds(step: GraphCost, precision: 'fp32' | 'int8', gigaflops: number): number {
+export function stepSeconds(step: GraphCost, precision: BasePrecision, gigaflops: number): number {
   return step.flops / (gigaflops * 1e9 * (precision === 'int8' ? int8Share : stepShare));
+}
+
+/** Seconds in which the blocks' weights are made of 4 bits once. */
+function unpackSeconds({ model, precision }: RunSize, gigaflops: number): number {
+  return precision === 'nf4' ? (unpackFlops * blocksSize(model.transformer)) / (gigaflops * 1e9 * stepShare) : 0;
 }
 
 /**
@@ -209,16 +233,19 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
   const isConverted = model.transformerDtype !== 'float32' && run.precision === 'fp32';
   const converted = isConverted ? size * float * (run.gradientCheckpointing ? convertedShare : 1) : 0;
   const step = stepMemory(run.step, run.adapterParameters, run.stateSize);
-  const train = model.transformerBytes + quantized + converted + step;
+  const train = mappedBytes(run) + quantized + converted + step;
 
   const speed = gigaflops * 1e9;
-  // Nearly all of a step is in proportion to the image tokens.
+  const unpack = unpackSeconds(run, gigaflops);
+  // Nearly all of a step is in proportion to the image tokens, but for what weights take: forward, for dx, and recomputed.
   const pass =
-    stepSeconds(run.step, run.precision, gigaflops) * (run.largestPixels > 0 ? run.meanPixels / run.largestPixels : 1);
+    stepSeconds(run.step, run.precision, gigaflops) * (run.largestPixels > 0 ? run.meanPixels / run.largestPixels : 1) +
+    unpack * (run.gradientCheckpointing ? 3 : 2);
   const stepTime = feedSeconds + pass * run.accumulation;
   const secondsOf = (pictures: readonly SampleSize[]): number =>
     pictures.reduce(
-      (sum, picture) => sum + passesOf(picture) * feedSeconds + sampleFlops(model, picture) / (speed * share),
+      (sum, picture) =>
+        sum + passesOf(picture) * (feedSeconds + unpack) + sampleFlops(model, picture) / (speed * share),
       0,
     );
 

@@ -1,23 +1,27 @@
 import type { Engine } from '../engine/engine.ts';
 import { type GraphCost, graphCost } from '../graph/cost.ts';
 import type { Graph } from '../graph/graph.ts';
+import { nf4Block } from '../graph/ops/nf4.ts';
 import { bytesPerElement, type DType, elementCount } from '../graph/tensor.ts';
 import type { TensorLocation, Weights } from '../io/safetensors.ts';
 import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { createTrainingStep } from '../lora/training-step.ts';
 import { sanaInputs } from '../models/load-sana-transformer.ts';
+import { nf4Kernels } from '../models/nf4-transformer.ts';
+import type { BasePrecision } from '../models/precisions.ts';
 import { quantizedNames } from '../models/quantized-products.ts';
 import { quantizedKernels } from '../models/quantize-transformer.ts';
 import type { SanaTransformerConfig } from '../models/sana-transformer-config.ts';
 import { sanaTransformer } from '../models/sana-transformer.ts';
 import { weightShapes } from '../models/weight-shapes.ts';
+import { nf4Names } from '../models/weights.ts';
 
 /** What a training step is of. */
 export interface StepShape {
   /** What the transformer's files hold. */
   readonly dtype: DType;
-  /** What frozen weights are multiplied in. */
-  readonly precision: 'fp32' | 'int8';
+  /** What frozen weights are kept and multiplied in. */
+  readonly precision: BasePrecision;
   readonly gradientCheckpointing: boolean;
   readonly batch: number;
   /** Latent height and width, in patches. */
@@ -72,7 +76,14 @@ export function weightPlaces(
   for (const [name, shape] of weightShapes((read) => sanaTransformer(config, read, sanaInputs(config)))) {
     place(name, dtype, shape);
   }
-  if (precision === 'fp32') return places;
+  if (precision === 'nf4') {
+    for (const { name, count } of nf4Kernels(config)) {
+      const { codes, scales } = nf4Names(name);
+      place(codes, 'uint8', [count / 2]);
+      place(scales, 'float32', [count / nf4Block]);
+    }
+  }
+  if (precision !== 'int8') return places;
   for (const { module, part, out, inner } of quantizedKernels(config)) {
     const names = quantizedNames(module, part);
     place(names.forward, 'int8', [inner, out]);

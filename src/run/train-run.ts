@@ -77,7 +77,7 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
   const lock = await lockRun(runDir);
   let opened: Engine | undefined;
   try {
-    const chosen = await chooseEngine(config.train.precision === 'int8' ? 'cpu' : config.model.engine);
+    const chosen = await chooseEngine(config.train.precision === 'fp32' ? config.model.engine : 'cpu');
     if (chosen.reason !== undefined) yield { kind: 'log', message: chosen.reason };
     const { openEngine = createEngine } = options;
     const engine = (opened = openEngine({ engine: chosen.name, threads: config.model.threads }));

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 
 import { type SolverName, solverNames } from '../../../samplers/solver.ts';
+import { type BasePrecision, basePrecisions } from '../../models/precisions.ts';
 import {
   type AdapterArgument,
   numberParser,
@@ -27,7 +28,7 @@ export interface SampleOptions {
   readonly maxSequenceLength: number;
   readonly revision?: string;
   readonly variant?: string;
-  readonly precision: 'fp32' | 'int8';
+  readonly precision: BasePrecision;
   readonly out: string;
 }
 
@@ -91,8 +92,8 @@ export function define(command: Command): void {
     .option('--revision <name>', 'commit, branch or tag of a Hugging Face repository (default: main)')
     .option('--variant <name>', 'which weight files to read where there are several, such as fp16')
     .addOption(
-      new Option('--precision <name>', 'what the transformer multiplies in: int8 is faster, and a little off')
-        .choices(['fp32', 'int8'])
+      new Option('--precision <name>', 'the transformer: int8 is faster and a little off, nf4 takes the least memory')
+        .choices(basePrecisions)
         .default('fp32'),
     )
     .option('-o, --out <path>', 'a .png file for one picture, or a folder', 'samples')

@@ -40,6 +40,15 @@ describe('checkTogether: errors', () => {
     expect(await problems(`model: sana-pico\ndataset: ${dataset}\n`)).toEqual([expect.stringMatching(message)]);
   });
 
+  it.each(['int8', 'nf4'])('the precision %s on an engine that lacks it', async (precision) => {
+    const text = `model: { path: sana-pico, engine: webgpu }\ndataset: ../photos\ntrain: { precision: ${precision} }\n`;
+    expect(await problems(text)).toEqual([
+      expect.stringMatching(
+        `train.precision is ${precision}, which only the engine cpu has, and model.engine is webgpu; use fp32.`,
+      ),
+    ]);
+  });
+
   it('a class prompt that is the instance prompt', async () => {
     const dataset = '{ path: ../photos, class_prompt: a dog, instance_prompt: a dog }';
     const text = `model: sana-pico\ndataset: ${dataset}\ntrain: { with_prior_preservation: true }\n`;

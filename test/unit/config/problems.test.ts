@@ -58,6 +58,16 @@ sample:
     ],
     ['log: { colour: red }', 'test.yaml:3:8: log.colour is no option; there are ui, every, tensorboard, report.'],
     [
+      'train: { precision: int4 }',
+      'test.yaml:3:21: train.precision is "int4"; use fp32, int8 or nf4. Did you mean nf4?',
+    ],
+    [
+      'train: { precision: BF16 }',
+      'test.yaml:3:21: train.precision is "BF16"; use fp32, int8 or nf4. Did you mean fp32?',
+    ],
+    ['train: { precision: nf }', 'test.yaml:3:21: train.precision is "nf"; use fp32, int8 or nf4. Did you mean nf4?'],
+    ['train: { load_in_4bit: true }', 'test.yaml:3:10: train.load_in_4bit is no option here; use train.precision.'],
+    [
       'train: { optimizer: { name: adamw, d0: 1 } }',
       'test.yaml:3:36: train.optimizer.d0 is no option; there are name, betas, eps, weight_decay.',
     ],

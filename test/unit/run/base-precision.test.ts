@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createOnnxruntimeEngine } from '../../../src/engine/onnxruntime.ts';
 import { createTfjsEngine } from '../../../src/engine/tfjs.ts';
 import type { SanaTransformer } from '../../../src/models/load-sana-transformer.ts';
+import type { BasePrecision } from '../../../src/models/precisions.ts';
 import { inPrecision } from '../../../src/run/base-precision.ts';
 import { smallTransformer } from '../../small-transformer.ts';
 
@@ -20,7 +21,7 @@ afterAll(async () => {
 
 /** The model, and what was told on the way to it. */
 async function run(
-  precision: 'fp32' | 'int8',
+  precision: BasePrecision,
   change: Partial<Parameters<typeof inPrecision>[1]> = {},
 ): Promise<{ readonly model: SanaTransformer; readonly told: readonly unknown[] }> {
   const events = inPrecision(exact, { precision, engine, cache: { folder }, modelKey: 'a', ...change });
@@ -49,6 +50,25 @@ describe('inPrecision', () => {
     expect(await readdir(join(folder, 'int8'))).toHaveLength(1);
     await run('int8', { modelKey: 'b' });
     expect(await readdir(join(folder, 'int8'))).toHaveLength(2);
+  });
+
+  it('keeps 4-bit weights in the cache too, in a folder of their own', async () => {
+    const { model, told } = await run('nf4');
+    expect(told).toMatchObject([
+      { stage: 'cache', done: 0, what: 'set of 4-bit weights' },
+      { stage: 'cache', done: 1 },
+    ]);
+    expect(model.weights.get('transformer_blocks.0.attn1.to_q.weight.nf4')).toMatchObject({ dtype: 'uint8' });
+    await run('nf4');
+    expect(await readdir(join(folder, 'nf4'))).toHaveLength(1);
+    await run('nf4', { modelKey: 'b' });
+    expect(await readdir(join(folder, 'nf4'))).toHaveLength(2);
+  });
+
+  it('refuses an engine that does not read 4-bit weights', async () => {
+    await expect(run('nf4', { engine: createTfjsEngine() })).rejects.toThrow(
+      /^4-bit weights are read by onnxruntime on the CPU alone, and the engine is tfjs.*; use the engine cpu/,
+    );
   });
 
   it('refuses an engine that has no such products', async () => {

@@ -80,6 +80,7 @@ export async function* trainLora({
   const accumulator = createGradientAccumulator(parameters);
   const firstStep = state.step;
   let saved = firstStep;
+  let spent: StepResult | undefined;
 
   for (;;) {
     const { step } = state;
@@ -110,8 +111,10 @@ export async function* trainLora({
       const start = performance.now();
       const micro = await batch(index);
       const loaded = performance.now();
+      if (spent) trainingStep.recycle?.(spent); // it is accumulated by now
       const result = await trainingStep.run(micro, parameters, random?.fork(`dropout ${index}`));
       const computed = performance.now();
+      spent = result;
       accumulator.add(result.gradients, 1 / gradientAccumulationSteps);
       loss += result.loss / gradientAccumulationSteps;
       examples.push(...exampleLosses(micro, result));

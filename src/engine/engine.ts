@@ -15,6 +15,8 @@ export interface Executable {
    * @throws RangeError naming an input that is missing, unknown, or of another dtype or shape
    */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /** Takes back what a run gave, for the next run to use its memory: the tensors are empty from then on. */
+  recycle?(outputs: Readonly<Record<string, Tensor>>): void;
   /** Frees it. */
   dispose(): Promise<void>;
 }

@@ -1,11 +1,5 @@
-import type { DType, TensorData } from '../graph/tensor.ts';
-
-/** A tensor as it crosses between threads. */
-export interface PlainTensor {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly data: TensorData;
-}
+import type { Tensor } from '../graph/tensor.ts';
+import type { PackedTensors } from './packed-tensors.ts';
 
 /** A weight that is neither in a file nor in the model: the model names it as if it were a file. */
 export interface WeightPart {
@@ -29,7 +23,13 @@ export type Request =
       readonly cpuFallback: boolean;
       readonly parts?: readonly WeightPart[];
     }
-  | { readonly kind: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, PlainTensor>> }
+  | {
+      readonly kind: 'run';
+      readonly session: number;
+      readonly feeds: PackedTensors;
+      /** Memory for the outputs, of an earlier run. */
+      readonly spare?: ArrayBuffer;
+    }
   | { readonly kind: 'dispose'; readonly session: number }
   /** Frees all sessions; the answer says that the thread can be ended. */
   | { readonly kind: 'close' };
@@ -43,6 +43,11 @@ export interface Envelope {
 /** The worker's answer to the request of that number. */
 export interface Reply {
   readonly id: number;
-  readonly outputs?: Readonly<Record<string, PlainTensor>>;
+  /** Outputs of a CPU whose shapes are always the same. */
+  readonly packed?: PackedTensors;
+  /** All other outputs. */
+  readonly outputs?: Readonly<Record<string, Tensor>>;
+  /** The feeds' memory, to be used again. */
+  readonly spare?: ArrayBuffer;
   readonly error?: string;
 }

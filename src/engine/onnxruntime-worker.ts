@@ -5,9 +5,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 import * as ort from 'onnxruntime-node';
 
-import type { DType } from '../graph/tensor.ts';
+import type { DType, Tensor } from '../graph/tensor.ts';
 import { createGate, isGate, passGate } from './native-gate.ts';
-import type { Envelope, PlainTensor, Reply, Request } from './onnxruntime-messages.ts';
+import type { Envelope, Reply, Request } from './onnxruntime-messages.ts';
+import { packedRoom, type TensorList, unpackTensors } from './packed-tensors.ts';
 
 // Where JavaScript has Float16Array (Node 24), onnxruntime-node 1.30 makes one of the bits it is given, and then its
 // native part reads no elements out of it. In this thread it shall find none.
@@ -18,7 +19,7 @@ ort.env.logLevel = 'fatal';
 
 const gate = isGate(workerData) ? workerData : createGate();
 
-const sessions = new Map<number, ort.InferenceSession>();
+const sessions = new Map<number, { readonly ort: ort.InferenceSession; readonly fixed: TensorList }>();
 
 const dtypes: Readonly<Record<string, DType>> = {
   float64: 'float64',
@@ -75,60 +76,89 @@ async function compile({
       optimization: { disable_specified_optimizers: disabled.join(';') },
     },
   });
-  sessions.set(session, created);
+  // Of a device's memory onnxruntime makes copies itself.
+  sessions.set(session, { ort: created, fixed: provider === 'cpu' ? fixedOutputs(created) : nothing });
 }
 
-async function run({ session, feeds }: Extract<Request, { kind: 'run' }>): Promise<Record<string, PlainTensor>> {
+const nothing: TensorList = { names: [], dtypes: [], shapes: [] };
+
+/** The outputs of a session whose shapes are always the same, as its parameters' gradients. */
+function fixedOutputs({ outputMetadata, inputNames }: ort.InferenceSession): TensorList {
+  const list = outputMetadata.flatMap((output) => {
+    const dtype = output.isTensor ? dtypes[output.type] : undefined;
+    // An output that is an input is not written anywhere.
+    if (!output.isTensor || !dtype || inputNames.includes(output.name)) return [];
+    const shape = output.shape.filter((dim) => typeof dim === 'number');
+    return shape.length === output.shape.length ? [{ name: output.name, dtype, shape }] : [];
+  });
+  return {
+    names: list.map(({ name }) => name),
+    dtypes: list.map(({ dtype }) => dtype),
+    shapes: list.map(({ shape }) => shape),
+  };
+}
+
+function ortTensor({ dtype, shape, data }: Tensor, name: string): ort.Tensor {
+  if (dtype === 'bfloat16') throw new Error(`input ${name}: onnxruntime takes no bfloat16 inputs`);
+  return new ort.Tensor(dtype, data as Float32Array, shape);
+}
+
+async function run({ session, feeds, spare }: Extract<Request, { kind: 'run' }>): Promise<Omit<Reply, 'id'>> {
   const found = sessions.get(session);
   if (!found) throw new Error(`session ${session} is not there`);
   const inputs: Record<string, ort.Tensor> = {};
-  for (const [name, { dtype, shape, data }] of Object.entries(feeds)) {
-    if (dtype === 'bfloat16') throw new Error(`input ${name}: onnxruntime takes no bfloat16 inputs`);
-    inputs[name] = new ort.Tensor(dtype, data as Float32Array, shape);
-  }
-  const outputs: Record<string, PlainTensor> = {};
-  for (const [name, value] of Object.entries(await found.run(inputs))) {
+  for (const [name, feed] of unpackTensors(feeds)) inputs[name] = ortTensor(feed, name);
+  // onnxruntime writes these where they are to be; of the others it makes memory of their own.
+  const packed = packedRoom(found.fixed, spare);
+  const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(
+    found.ort.outputNames.map((name) => [name, null]),
+  );
+  for (const [name, room] of unpackTensors(packed)) fetches[name] = ortTensor(room, name);
+  const outputs: Record<string, Tensor> = {};
+  for (const [name, value] of Object.entries(await found.ort.run(inputs, fetches))) {
+    if (fetches[name]) continue;
     const dtype = dtypes[value.type];
     if (!dtype) throw new Error(`output ${name} is ${value.type}`);
     outputs[name] = { dtype, shape: value.dims, data: value.data as Float32Array };
   }
-  return outputs;
+  return { packed, outputs, spare: feeds.buffer };
 }
 
-async function answer(request: Request): Promise<Record<string, PlainTensor> | undefined> {
+async function answer(request: Request): Promise<Omit<Reply, 'id'>> {
   switch (request.kind) {
     case 'compile':
       await passGate(gate, () => compile(request));
-      return undefined;
+      return {};
     case 'run':
       return passGate(gate, () => run(request));
     case 'dispose':
       await passGate(gate, () => release(request.session));
-      return undefined;
+      return {};
     case 'close':
       for (const session of sessions.keys()) await release(session);
-      return undefined;
+      return {};
   }
 }
 
 async function release(session: number): Promise<void> {
-  await sessions.get(session)?.release();
+  await sessions.get(session)?.ort.release();
   sessions.delete(session);
 }
 
-/** Hands the outputs' memory over with the reply, without a copy. */
+/** Hands the tensors' memory over with the reply, without a copy. */
 function send(reply: Reply): void {
-  const buffers = Object.values(reply.outputs ?? {}).flatMap(({ data: { buffer } }) =>
-    buffer instanceof ArrayBuffer ? [buffer] : [],
-  );
+  const buffers = [
+    reply.packed?.buffer,
+    reply.spare,
+    ...Object.values(reply.outputs ?? {}).map(({ data }) => data.buffer),
+  ].filter((buffer) => buffer instanceof ArrayBuffer);
   parentPort?.postMessage(reply, [...new Set(buffers)]);
 }
 
 async function handle({ id, request }: Envelope, before: Promise<void>): Promise<void> {
   await before;
   try {
-    const outputs = await answer(request);
-    send(outputs ? { id, outputs } : { id });
+    send({ id, ...(await answer(request)) });
   } catch (error) {
     send({ id, error: error instanceof Error ? error.message : String(error) });
   }

@@ -16,8 +16,9 @@ import { findCudaLibrary, missingLibraries } from './cuda-libraries.ts';
 import type { CompileOptions, Engine, Executable } from './engine.ts';
 import { findWeight } from './find-weight.ts';
 import { createGate, shutGate, waitOutside } from './native-gate.ts';
-import type { PlainTensor, Reply, Request, WeightPart } from './onnxruntime-messages.ts';
+import type { Reply, Request, WeightPart } from './onnxruntime-messages.ts';
 import { explainTrouble, type Provider, type Surroundings } from './onnxruntime-trouble.ts';
+import { packTensors, unpackTensors } from './packed-tensors.ts';
 import { startWorker } from './start-worker.ts';
 
 /** Settings of the onnxruntime engine. */
@@ -159,6 +160,10 @@ export function createOnnxruntimeEngine({
     const { session } = request;
     await ask(request, [model.buffer, ...parts.map(({ data }) => data.buffer)]);
     let disposed = false;
+    // Memory that crossed and is free: of the feeds, which the worker sends back, and of outputs that the caller gave back.
+    let spareFeeds: ArrayBuffer | undefined;
+    let spareOutputs: ArrayBuffer | undefined;
+    const memoryOf = new WeakMap<object, ArrayBuffer>();
     return {
       async run(feeds) {
         if (disposed) throw new Error('the graph was disposed of and cannot run again');
@@ -167,14 +172,26 @@ export function createOnnxruntimeEngine({
           ...Object.entries(feeds),
           ...sizes.map((size) => [size.name, sizeTensor(size, bindings)] as const),
         ];
-        const copies = Object.fromEntries(fed.map(([name, feed]) => [name, copyOf(feed)]));
-        const transfer = Object.values(copies).map(({ data }) => data.buffer as ArrayBuffer); // slice() makes no other
-        const { outputs = {} } = await ask({ kind: 'run', session, feeds: copies }, transfer);
-        return { ...outputs };
+        const packedFeeds = packTensors(fed, spareFeeds);
+        const spare = spareOutputs;
+        spareFeeds = spareOutputs = undefined;
+        const reply = await ask(
+          { kind: 'run', session, feeds: packedFeeds, ...(spare && { spare }) },
+          spare ? [packedFeeds.buffer, spare] : [packedFeeds.buffer],
+        );
+        spareFeeds = reply.spare;
+        const outputs = { ...reply.outputs, ...(reply.packed && Object.fromEntries(unpackTensors(reply.packed))) };
+        if (reply.packed) memoryOf.set(outputs, reply.packed.buffer);
+        return outputs;
+      },
+      recycle(outputs) {
+        spareOutputs = memoryOf.get(outputs);
+        memoryOf.delete(outputs);
       },
       async dispose() {
         if (disposed || gone) return;
         disposed = true;
+        spareFeeds = spareOutputs = undefined;
         await ask({ kind: 'dispose', session });
       },
     };
@@ -196,11 +213,6 @@ function neverAsked(name: string): never {
 function sizeTensor({ dtype, dims }: FedSize, bindings: DimBindings): Tensor {
   const values = dims.map((dim) => evaluateDim(dim, bindings));
   return dtype === 'int64' ? tensor(dtype, [dims.length], BigInt64Array.from(values, BigInt)) : float32([], values);
-}
-
-/** A copy to hand over: the caller keeps the tensor, and a view does not drag its whole buffer along. */
-function copyOf({ dtype, shape, data }: Tensor): PlainTensor {
-  return { dtype, shape, data: data.slice() };
 }
 
 type Located = ReturnType<Parameters<typeof serialize>[1]['weight']>;

@@ -51,6 +51,8 @@ export interface TrainingStep {
   readonly parameters: ReadonlyMap<string, readonly number[]>;
   /** @param random draws dropout masks; needed only with dropout */
   run(batch: TrainingBatch, parameters: Params, random?: Random): Promise<StepResult>;
+  /** Takes a result back, for the next run to use its memory: what it holds is empty from then on. */
+  recycle?(result: StepResult): void;
   dispose(): Promise<void>;
 }
 
@@ -101,6 +103,7 @@ export async function createTrainingStep(
   const graph = createGraph(gradientCheckpointing ? checkpoint(outputs, { loss, boundaries }) : outputs);
   const unpacksTwice = graph.nodes.some(unpacksWeight);
   const executable = await engine.compile(graph, weights, { recomputes: gradientCheckpointing || unpacksTwice });
+  const outputsOf = new WeakMap<StepResult, Record<string, Tensor>>();
 
   return {
     parameters: new Map([...adapter.parameters].map(([name, value]) => [name, value.shape.map(Number)])),
@@ -135,11 +138,17 @@ export async function createTrainingStep(
         const gradient = result[`gradient.${name}`];
         if (gradient) gradientsByName.set(name, float32(gradient.shape, toFloat32(gradient)));
       }
-      return {
+      const step: StepResult = {
         loss: Number(result.loss?.data[0]),
         losses: result.losses ? toFloat32(result.losses) : new Float32Array(),
         gradients: gradientsByName,
       };
+      outputsOf.set(step, result);
+      return step;
+    },
+    recycle(step) {
+      const outputs = outputsOf.get(step);
+      if (outputs) executable.recycle?.(outputs);
     },
     dispose: () => executable.dispose(),
   };

@@ -49,6 +49,26 @@ describe('createOnnxruntimeEngine', () => {
     expect(await executable.run({ x: float32([1, 2], shared) })).toEqual({ y });
   });
 
+  it('computes the same in memory that was given back, which is empty from then on', async () => {
+    const [a, b] = [input('a', [2]), input('b', ['B', 1])];
+    const executable = await engine.compile(createGraph({ sum: add(a, 1), product: mul(a, b) }), new Map());
+    const run = (value: number, rows: number): Promise<Record<string, Tensor>> =>
+      executable.run({ a: float32([2], [value, 2]), b: float32([rows, 1], Array<number>(rows).fill(10)) });
+    const first = await run(1, 1);
+    expect(first.sum).toEqual(float32([2], [2, 3]));
+    executable.recycle?.(first);
+    const second = await run(5, 2);
+    expect(second).toEqual({ sum: float32([2], [6, 3]), product: float32([2, 2], [50, 20, 50, 20]) });
+    executable.recycle?.(second);
+    const third = await run(7, 1);
+    expect(third).toEqual({ sum: float32([2], [8, 3]), product: float32([1, 2], [70, 20]) });
+    expect(second.sum?.data).toHaveLength(0);
+    // Their shape is not always the same, and their memory their own.
+    expect(second.product).toEqual(float32([2, 2], [50, 20, 50, 20]));
+    expect((await run(1, 1)).sum).toEqual(float32([2], [2, 3]));
+    expect(third.sum).toEqual(float32([2], [8, 3])); // not given back
+  });
+
   it('gives outputs that are inputs, constants, weights or used twice', async () => {
     const y = add(x, 1);
     const graph = createGraph({ y, again: y, x, same: x, one: constant(float32([1], [1])), w: weight('w', [1]) });
@@ -57,6 +77,14 @@ describe('createOnnxruntimeEngine', () => {
     const sum = float32([1, 2], [2, 3]);
     const outs = await executable.run({ x: fed });
     expect(outs).toEqual({ y: sum, again: sum, x: fed, same: fed, one: float32([1], [1]), w: float32([1], [7]) });
+    const a = input('a', [2]);
+    const fixed = await engine.compile(
+      createGraph({ a, same: a, sum: add(a, a), shaped: reshape(a, [2, 1]) }),
+      new Map(),
+    );
+    const given = float32([2], [1, 2]);
+    const shaped = float32([2, 1], [1, 2]);
+    expect(await fixed.run({ a: given })).toEqual({ a: given, same: given, sum: float32([2], [2, 4]), shaped });
   });
 
   it.each<readonly [string, Tensor]>([

@@ -98,7 +98,11 @@ function fakeStep(lossOf: (call: number) => number): TrainingStep {
           ),
         ]),
       );
-      return Promise.resolve({ loss, losses: new Float32Array(batch.sigmas.length).fill(loss), gradients });
+      const losses = new Float32Array(batch.sigmas.length).fill(loss);
+      return Promise.resolve({ loss, losses, gradients });
+    },
+    recycle({ gradients }) {
+      for (const { data } of gradients.values()) data.fill(Number.NaN);
     },
     dispose: () => Promise.resolve(),
   };

@@ -1,6 +1,7 @@
 import { adamwKernel } from './kernels.ts';
-import { elementsOf, zerosOf } from './optimizer.ts';
-import type { Optimizer } from './optimizer.ts';
+import { joinedArrays, joinedZeros } from './joined-arrays.ts';
+import { elementsOf } from './optimizer.ts';
+import type { Float32Tensor, Optimizer } from './optimizer.ts';
 
 /** Options of AdamW; the defaults are those of torch.optim.AdamW. */
 export interface AdamWOptions {
@@ -21,11 +22,9 @@ export function adamw({ betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 }: 
   return {
     name: 'adamw',
     init(params) {
-      const tensors = [...params].flatMap(([name, { shape }]) => [
-        [`exp_avg.${name}`, zerosOf(shape)] as const,
-        [`exp_avg_sq.${name}`, zerosOf(shape)] as const,
-      ]);
-      return { tensors: new Map(tensors), scalars: { step: 0 } };
+      const zeros = (prefix: string): Map<string, Float32Tensor> =>
+        joinedZeros([...params].map(([name, { shape }]) => [`${prefix}.${name}`, shape] as const));
+      return { tensors: new Map([...zeros('exp_avg'), ...zeros('exp_avg_sq')]), scalars: { step: 0 } };
     },
     update(params, grads, { tensors, scalars }, lr, scale = 1) {
       const step = (scalars['step'] ?? 0) + 1;
@@ -39,14 +38,17 @@ export function adamw({ betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 }: 
         root: 1 / Math.sqrt(1 - beta2 ** step),
         eps,
       };
-      for (const [name, { data }] of params) {
-        const [g, m, v] = [
-          elementsOf(grads, name, data.length),
-          elementsOf(tensors, `exp_avg.${name}`, data.length),
-          elementsOf(tensors, `exp_avg_sq.${name}`, data.length),
-        ];
-        adamwKernel(data, g, m, v, factors);
-      }
+      const joined = joinedArrays(
+        params,
+        (name, p) =>
+          [
+            p,
+            elementsOf(grads, name, p.length),
+            elementsOf(tensors, `exp_avg.${name}`, p.length),
+            elementsOf(tensors, `exp_avg_sq.${name}`, p.length),
+          ] as const,
+      );
+      for (const arrays of joined) adamwKernel(...arrays, factors);
     },
   };
 }

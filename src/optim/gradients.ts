@@ -1,5 +1,6 @@
+import { joinedArrays, joinedZeros } from './joined-arrays.ts';
 import { sumOfSquares } from './kernels.ts';
-import { elementsOf, zerosOf } from './optimizer.ts';
+import { elementsOf } from './optimizer.ts';
 import type { Params } from './optimizer.ts';
 
 /** Gradients' global norm, and what they are to be multiplied by so that it is no larger than it may be. */
@@ -17,7 +18,7 @@ export interface Clipping {
  */
 export function clipping(grads: Params, maxNorm: number): Clipping {
   let sum = 0;
-  for (const { data } of grads.values()) sum += sumOfSquares(data);
+  for (const [data] of joinedArrays(grads, (_, data) => [data] as const)) sum += sumOfSquares(data);
   const norm = Math.sqrt(sum);
   const scale = Math.fround(maxNorm / (norm + 1e-6));
   return { norm, scale: scale >= 1 ? 1 : scale };
@@ -42,7 +43,7 @@ export interface GradientAccumulator {
 
 /** A gradient accumulator for these parameters, at zero. */
 export function createGradientAccumulator(params: Params): GradientAccumulator {
-  const total: Params = new Map([...params].map(([name, { shape }]) => [name, zerosOf(shape)] as const));
+  const total: Params = joinedZeros([...params].map(([name, { shape }]) => [name, shape] as const));
   // Without accumulation, a pass over all gradients and their memory that nothing needs.
   let only: Params | undefined;
   let isZero = true;

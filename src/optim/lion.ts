@@ -1,5 +1,6 @@
 import { lionKernel } from './kernels.ts';
-import { elementsOf, zerosOf } from './optimizer.ts';
+import { joinedArrays, joinedZeros } from './joined-arrays.ts';
+import { elementsOf } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 
 /** Options of Lion. */
@@ -19,16 +20,17 @@ export function lion({ betas = [0.9, 0.99], weightDecay = 0 }: LionOptions = {})
   return {
     name: 'lion',
     init(params) {
-      const tensors = [...params].map(([name, { shape }]) => [`exp_avg.${name}`, zerosOf(shape)] as const);
-      return { tensors: new Map(tensors), scalars: { step: 0 } };
+      const tensors = joinedZeros([...params].map(([name, { shape }]) => [`exp_avg.${name}`, shape] as const));
+      return { tensors, scalars: { step: 0 } };
     },
     update(params, grads, { tensors, scalars }, lr, scale = 1) {
       scalars['step'] = (scalars['step'] ?? 0) + 1;
       const factors = { scale, rest1: 1 - beta1, rest2: 1 - beta2, decay: lr * weightDecay, rate: lr };
-      for (const [name, { data }] of params) {
-        const g = elementsOf(grads, name, data.length);
-        lionKernel(data, g, elementsOf(tensors, `exp_avg.${name}`, data.length), factors);
-      }
+      const joined = joinedArrays(
+        params,
+        (name, p) => [p, elementsOf(grads, name, p.length), elementsOf(tensors, `exp_avg.${name}`, p.length)] as const,
+      );
+      for (const arrays of joined) lionKernel(...arrays, factors);
     },
   };
 }

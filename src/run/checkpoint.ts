@@ -12,6 +12,7 @@ import { adapterFileName, readAdapter, writeAdapter } from '../lora/adapter-file
 import type { AdaptedModules } from '../lora/adapter-config.ts';
 import { readAnyAdapter } from '../lora/formats/read-any-adapter.ts';
 import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { joinedCopy } from '../optim/joined-arrays.ts';
 import { type Optimizer, type Params, restoreState, stateTensors } from '../optim/optimizer.ts';
 import type { TrainState } from './train-state.ts';
 
@@ -176,5 +177,5 @@ function describeDifference(key: string, was: unknown, is: unknown): string {
 async function parametersFrom(path: string, modules: AdaptedModules): Promise<Params> {
   const isLycoris = [...modules.values()].some(({ lycoris }) => lycoris !== undefined);
   const { tensors } = isLycoris ? await readAnyAdapter(path, modules) : await readAdapter(path, modules);
-  return new Map([...tensors].map(([name, value]) => [name, float32(value.shape, toFloat32(value))]));
+  return joinedCopy(new Map([...tensors].map(([name, value]) => [name, float32(value.shape, toFloat32(value))])));
 }

@@ -1,3 +1,4 @@
+import { joinedCopy } from '../optim/joined-arrays.ts';
 import type { Optimizer, OptimizerState, Params } from '../optim/optimizer.ts';
 
 /** All that changes while training; `parameters`, `optimizer` and `average` change in place. */
@@ -13,19 +14,17 @@ export interface TrainState {
   nanLosses: number;
 }
 
-/** The state before the first step of an adapter's training. */
+/** The state before the first step of an adapter's training, with copies of its parameters. */
 export function initialState(
   parameters: Params,
   optimizer: Optimizer,
   { average = false }: { readonly average?: boolean } = {},
 ): TrainState {
-  const copy = (): Params =>
-    new Map([...parameters].map(([name, value]) => [name, { ...value, data: value.data.slice() }]));
   return {
     step: 0,
     nanLosses: 0,
-    parameters,
+    parameters: joinedCopy(parameters),
     optimizer: optimizer.init(parameters),
-    ...(average && { average: copy() }),
+    ...(average && { average: joinedCopy(parameters) }),
   };
 }

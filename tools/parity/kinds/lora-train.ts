@@ -27,8 +27,8 @@ export async function run(parityCase: ParityCase): Promise<ReadonlyMap<string, T
   const model = await transformerOf(parityCase);
   const adapter = await adapterOf(parityCase);
   const trainingStep = await createTrainingStep(sharedEngine(), model, adapter.modules);
-  const parameters = parametersOf(adapter);
   const optimizer = createOptimizer({ name: p.optimizer, betas: p.betas, eps: p.eps, weightDecay: p.weight_decay });
+  const state = initialState(parametersOf(adapter), optimizer);
   const schedule = createSchedule({
     name: p.lr_scheduler,
     learningRate: p.learning_rate,
@@ -39,7 +39,7 @@ export async function run(parityCase: ParityCase): Promise<ReadonlyMap<string, T
   for await (const event of trainLora({
     trainingStep,
     optimizer,
-    state: initialState(parameters, optimizer),
+    state,
     schedule,
     batch: (index) => batchOf(parityCase, model, `${index}.`),
     maxTrainSteps: p.steps,
@@ -56,7 +56,7 @@ export async function run(parityCase: ParityCase): Promise<ReadonlyMap<string, T
     ['losses', float32([p.steps], losses)],
     ['grad_norms', float32([p.steps], norms)],
     ['learning_rates', float32([p.steps], rates)],
-    ...asExpected(parameters),
+    ...asExpected(state.parameters),
   ]);
 }
 

@@ -21,13 +21,18 @@ export async function findWeight(graph: Graph, weights: Weights, name: string): 
     base = derived.name;
   }
   if (derivations.length === 0) return find(weights, name, value);
-  const parts = derivations.reduce((product, derivation) => product * partOf(derivation).count, 1);
+  const parts = derivations.reduce(
+    (product, derivation) => product * (pixelOf(derivation) ? 9 / 4 : partOf(derivation).count),
+    1,
+  );
   const source = find(weights, base, value, { anyDType: true, parts });
   let data = toFloat32(isTensorLocation(source) ? await readTensor(source) : source);
   for (const derivation of derivations) {
     const { index, count } = partOf(derivation);
     if (count > 1) data = data.slice((data.length / count) * index, (data.length / count) * (index + 1));
     if (derivation === 'reversed') data = reversed(data, value);
+    const pixel = pixelOf(derivation);
+    if (pixel) data = pixelKernels(data, pixel);
   }
   return float32(value.shape.map(Number), data);
 }
@@ -36,6 +41,12 @@ export async function findWeight(graph: Graph, weights: Weights, name: string): 
 function partOf(derivation: Derivation): { readonly index: number; readonly count: number } {
   const [, index = 0, count = 1] = /^part (\d+)\/(\d+)$/.exec(derivation)?.map(Number) ?? [];
   return { index, count };
+}
+
+/** The row and column in a block of 2x2 pixels whose kernels a derivation makes. */
+function pixelOf(derivation: Derivation): readonly [row: number, column: number] | undefined {
+  const [, row, column] = /^pixel (\d)\/(\d)$/.exec(derivation)?.map(Number) ?? [];
+  return row === undefined || column === undefined ? undefined : [row, column];
 }
 
 function find(
@@ -62,5 +73,25 @@ function reversed(data: Float32Array, { shape }: Value): Float32Array {
   const size = elementCount(shape.slice(-2).map(Number));
   const result = data.slice();
   for (let start = 0; start < result.length; start += size) result.subarray(start, start + size).reverse();
+  return result;
+}
+
+/**
+ * 2x2 kernels of 3x3 ones: of the three rows that a pixel of an interpolated picture sees two are the same, the first two of
+ * an odd row and the last two of an even one, and so with columns.
+ */
+function pixelKernels(data: Float32Array, [row, column]: readonly [number, number]): Float32Array {
+  // Of each of three, which of two it goes into.
+  const seen = (parity: number): readonly number[] => (parity === 0 ? [0, 1, 1] : [0, 0, 1]);
+  const [rows, columns] = [seen(row), seen(column)];
+  const result = new Float32Array((data.length / 9) * 4);
+  for (let kernel = 0; kernel < data.length / 9; kernel++) {
+    for (const [i, y] of rows.entries()) {
+      for (const [j, x] of columns.entries()) {
+        const to = kernel * 4 + 2 * y + x;
+        result[to] = (result[to] ?? 0) + (data[kernel * 9 + 3 * i + j] ?? 0);
+      }
+    }
+  }
   return result;
 }

@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph/tensor.ts';
-import type { PackedTensors } from './packed-tensors.ts';
+import type { TensorList } from './packed-tensors.ts';
 
 /** A weight that is neither in a file nor in the model: the model names it as if it were a file. */
 export interface WeightPart {
@@ -26,7 +26,10 @@ export type Request =
   | {
       readonly kind: 'run';
       readonly session: number;
-      readonly feeds: PackedTensors;
+      /** The feeds, packed. */
+      readonly feeds: ArrayBuffer;
+      /** What is in `feeds`; absent when it is as in the session's last run. */
+      readonly fed?: TensorList;
       /** Memory for the outputs, of an earlier run. */
       readonly spare?: ArrayBuffer;
     }
@@ -43,8 +46,10 @@ export interface Envelope {
 /** The worker's answer to the request of that number. */
 export interface Reply {
   readonly id: number;
-  /** Outputs of a CPU whose shapes are always the same. */
-  readonly packed?: PackedTensors;
+  /** Of a compiled graph: the outputs that come packed, those of the CPU whose shapes are always the same. */
+  readonly fixed?: TensorList;
+  /** Of a run: those outputs. */
+  readonly packed?: ArrayBuffer;
   /** All other outputs. */
   readonly outputs?: Readonly<Record<string, Tensor>>;
   /** The feeds' memory, to be used again. */

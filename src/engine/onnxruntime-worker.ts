@@ -19,7 +19,15 @@ ort.env.logLevel = 'fatal';
 
 const gate = isGate(workerData) ? workerData : createGate();
 
-const sessions = new Map<number, { readonly ort: ort.InferenceSession; readonly fixed: TensorList }>();
+interface Session {
+  readonly ort: ort.InferenceSession;
+  /** Outputs that go back packed. */
+  readonly fixed: TensorList;
+  /** What the last run was fed. */
+  fed: TensorList;
+}
+
+const sessions = new Map<number, Session>();
 
 const dtypes: Readonly<Record<string, DType>> = {
   float64: 'float64',
@@ -46,7 +54,7 @@ async function compile({
   prepacks,
   cpuFallback,
   parts = [],
-}: Extract<Request, { kind: 'compile' }>): Promise<void> {
+}: Extract<Request, { kind: 'compile' }>): Promise<TensorList> {
   const disabled = [
     ...unwanted,
     ...(recomputes ? ['CommonSubexpressionElimination'] : []),
@@ -77,7 +85,9 @@ async function compile({
     },
   });
   // Of a device's memory onnxruntime makes copies itself.
-  sessions.set(session, { ort: created, fixed: provider === 'cpu' ? fixedOutputs(created) : nothing });
+  const fixed = provider === 'cpu' ? fixedOutputs(created) : nothing;
+  sessions.set(session, { ort: created, fixed, fed: nothing });
+  return fixed;
 }
 
 const nothing: TensorList = { names: [], dtypes: [], shapes: [] };
@@ -103,11 +113,12 @@ function ortTensor({ dtype, shape, data }: Tensor, name: string): ort.Tensor {
   return new ort.Tensor(dtype, data as Float32Array, shape);
 }
 
-async function run({ session, feeds, spare }: Extract<Request, { kind: 'run' }>): Promise<Omit<Reply, 'id'>> {
+async function run({ session, feeds, fed, spare }: Extract<Request, { kind: 'run' }>): Promise<Omit<Reply, 'id'>> {
   const found = sessions.get(session);
   if (!found) throw new Error(`session ${session} is not there`);
+  if (fed) found.fed = fed;
   const inputs: Record<string, ort.Tensor> = {};
-  for (const [name, feed] of unpackTensors(feeds)) inputs[name] = ortTensor(feed, name);
+  for (const [name, feed] of unpackTensors({ list: found.fed, buffer: feeds })) inputs[name] = ortTensor(feed, name);
   // onnxruntime writes these where they are to be; of the others it makes memory of their own.
   const packed = packedRoom(found.fixed, spare);
   const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(
@@ -121,14 +132,13 @@ async function run({ session, feeds, spare }: Extract<Request, { kind: 'run' }>)
     if (!dtype) throw new Error(`output ${name} is ${value.type}`);
     outputs[name] = { dtype, shape: value.dims, data: value.data as Float32Array };
   }
-  return { packed, outputs, spare: feeds.buffer };
+  return { packed: packed.buffer, outputs, spare: feeds };
 }
 
 async function answer(request: Request): Promise<Omit<Reply, 'id'>> {
   switch (request.kind) {
     case 'compile':
-      await passGate(gate, () => compile(request));
-      return {};
+      return { fixed: await passGate(gate, () => compile(request)) };
     case 'run':
       return passGate(gate, () => run(request));
     case 'dispose':
@@ -148,7 +158,7 @@ async function release(session: number): Promise<void> {
 /** Hands the tensors' memory over with the reply, without a copy. */
 function send(reply: Reply): void {
   const buffers = [
-    reply.packed?.buffer,
+    reply.packed,
     reply.spare,
     ...Object.values(reply.outputs ?? {}).map(({ data }) => data.buffer),
   ].filter((buffer) => buffer instanceof ArrayBuffer);

@@ -18,7 +18,7 @@ import { findWeight } from './find-weight.ts';
 import { createGate, shutGate, waitOutside } from './native-gate.ts';
 import type { Reply, Request, WeightPart } from './onnxruntime-messages.ts';
 import { explainTrouble, type Provider, type Surroundings } from './onnxruntime-trouble.ts';
-import { packTensors, unpackTensors } from './packed-tensors.ts';
+import { isSameList, packTensors, type TensorList, unpackTensors } from './packed-tensors.ts';
 import { startWorker } from './start-worker.ts';
 
 /** Settings of the onnxruntime engine. */
@@ -158,11 +158,12 @@ export function createOnnxruntimeEngine({
     const prepacks = [...graph.weights.values()].some(({ dtype }) => dtype === 'int8');
     const request = { ...compileRequest(model, folder, { recomputes, prepacks }), parts };
     const { session } = request;
-    await ask(request, [model.buffer, ...parts.map(({ data }) => data.buffer)]);
+    const { fixed } = await ask(request, [model.buffer, ...parts.map(({ data }) => data.buffer)]);
     let disposed = false;
     // Memory that crossed and is free: of the feeds, which the worker sends back, and of outputs that the caller gave back.
     let spareFeeds: ArrayBuffer | undefined;
     let spareOutputs: ArrayBuffer | undefined;
+    let lastFed: TensorList | undefined;
     const memoryOf = new WeakMap<object, ArrayBuffer>();
     return {
       async run(feeds) {
@@ -172,16 +173,21 @@ export function createOnnxruntimeEngine({
           ...Object.entries(feeds),
           ...sizes.map((size) => [size.name, sizeTensor(size, bindings)] as const),
         ];
-        const packedFeeds = packTensors(fed, spareFeeds);
+        const { list, buffer } = packTensors(fed, spareFeeds);
+        const isKnown = lastFed !== undefined && isSameList(lastFed, list);
         const spare = spareOutputs;
         spareFeeds = spareOutputs = undefined;
+        lastFed = list;
         const reply = await ask(
-          { kind: 'run', session, feeds: packedFeeds, ...(spare && { spare }) },
-          spare ? [packedFeeds.buffer, spare] : [packedFeeds.buffer],
+          { kind: 'run', session, feeds: buffer, ...(!isKnown && { fed: list }), ...(spare && { spare }) },
+          spare ? [buffer, spare] : [buffer],
         );
         spareFeeds = reply.spare;
-        const outputs = { ...reply.outputs, ...(reply.packed && Object.fromEntries(unpackTensors(reply.packed))) };
-        if (reply.packed) memoryOf.set(outputs, reply.packed.buffer);
+        const outputs: Record<string, Tensor> = { ...reply.outputs };
+        if (fixed && reply.packed) {
+          for (const [name, value] of unpackTensors({ list: fixed, buffer: reply.packed })) outputs[name] = value;
+          memoryOf.set(outputs, reply.packed);
+        }
         return outputs;
       },
       recycle(outputs) {

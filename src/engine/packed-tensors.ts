@@ -7,19 +7,35 @@ import {
   tensorFromBytes,
 } from '../graph/tensor.ts';
 
-/**
- * Tensors in one piece of memory, as they cross between threads: a buffer takes as long to hand over as a message, and
- * a training step has hundreds of small tensors.
- */
-export interface PackedTensors {
+/** The names, dtypes and shapes of tensors. */
+export interface TensorList {
   readonly names: readonly string[];
   readonly dtypes: readonly DType[];
   readonly shapes: readonly (readonly number[])[];
+}
+
+/**
+ * Tensors in one piece of memory, as they cross between threads: a training step has hundreds of small ones, and each
+ * buffer and each object that is handed over takes its time.
+ */
+export interface PackedTensors {
+  readonly list: TensorList;
   readonly buffer: ArrayBuffer;
 }
 
-/** The names, dtypes and shapes of tensors. */
-export type TensorList = Omit<PackedTensors, 'buffer'>;
+/** Whether two lists are of tensors with the same names, dtypes and shapes, in the same order. */
+export function isSameList(a: TensorList, b: TensorList): boolean {
+  return (
+    a.names.length === b.names.length &&
+    a.names.every((name, i) => name === b.names[i]) &&
+    a.dtypes.every((dtype, i) => dtype === b.dtypes[i]) &&
+    a.shapes.every((shape, i) => {
+      const other = b.shapes[i];
+      // A parameter's shape is one object for all of the run.
+      return shape === other || (shape.length === other?.length && shape.every((size, axis) => size === other[axis]));
+    })
+  );
+}
 
 // Tensors begin where lines of the cache do. Those of whole lines follow each other without a gap.
 const ALIGNMENT = 64;
@@ -41,8 +57,7 @@ function layOut({ dtypes, shapes }: TensorList): { readonly offsets: readonly nu
  */
 export function packedRoom(list: TensorList, spare?: ArrayBuffer): PackedTensors {
   const { byteLength } = layOut(list);
-  const buffer = spare && spare.byteLength >= byteLength ? spare : new ArrayBuffer(byteLength);
-  return { ...list, buffer };
+  return { list, buffer: spare && spare.byteLength >= byteLength ? spare : new ArrayBuffer(byteLength) };
 }
 
 /** Copies tensors into one piece of memory: the caller keeps them. @param spare as in packedRoom */
@@ -60,9 +75,9 @@ export function packTensors(tensors: readonly (readonly [name: string, Tensor])[
 }
 
 /** The tensors, sharing the one buffer. */
-export function unpackTensors(packed: PackedTensors): (readonly [name: string, Tensor])[] {
-  const { names, dtypes, shapes, buffer } = packed;
-  const { offsets } = layOut(packed);
+export function unpackTensors({ list, buffer }: PackedTensors): (readonly [name: string, Tensor])[] {
+  const { names, dtypes, shapes } = list;
+  const { offsets } = layOut(list);
   return names.map((name, i) => {
     const [dtype = 'float32', shape = []] = [dtypes[i], shapes[i]];
     const bytes = new Uint8Array(buffer, offsets[i], bytesPerElement(dtype) * elementCount(shape));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { packedRoom, packTensors, unpackTensors } from '../../../src/engine/packed-tensors.ts';
+import { isSameList, packedRoom, packTensors, unpackTensors } from '../../../src/engine/packed-tensors.ts';
 import { float32, tensor } from '../../../src/graph/tensor.ts';
 
 const tensors = [
@@ -30,6 +30,22 @@ describe('packTensors', () => {
     expect(packed.buffer).toBe(spare);
     expect(unpackTensors(packed)).toEqual(tensors);
     expect(packTensors(tensors, new ArrayBuffer(8)).buffer.byteLength).toBeGreaterThan(8);
+  });
+});
+
+describe('isSameList', () => {
+  const list = { names: ['x', 'y'], dtypes: ['float32', 'int32'], shapes: [[2], [1, 2]] } as const;
+
+  it.each([
+    ['names', { names: ['x', 'z'] }],
+    ['dtypes', { dtypes: ['float32', 'int64'] }],
+    ['sizes', { shapes: [[2], [1, 3]] }],
+    ['axes', { shapes: [[2], [1, 2, 1]] }],
+    ['tensors', { names: ['x'], dtypes: ['float32'], shapes: [[2]] }],
+  ] as const)('tells other %s', (_, change) => {
+    expect(isSameList(list, structuredClone(list))).toBe(true);
+    expect(isSameList(list, { ...list, ...change })).toBe(false);
+    expect(isSameList({ ...list, ...change }, list)).toBe(false);
   });
 });
 

@@ -89,12 +89,16 @@ function nf4Codes(kernel: Float32Array, scales: Float32Array): Uint8Array {
   return codes;
 }
 
-/** Halfway from each level to the next. */
-const boundaries = Float64Array.from({ length: 15 }, (_, i) => ((nf4Levels[i] ?? 0) + (nf4Levels[i + 1] ?? 0)) / 2);
+/** Halfway from each level to the next; nothing is above the last. */
+const boundaries = nf4Levels.map((level, i) => (level + (nf4Levels[i + 1] ?? Number.POSITIVE_INFINITY)) / 2);
 
-/** The index of the level that is nearest to a number from -1 to 1, by halving what is left of the 16 four times. */
+// The lowest level that numbers from each 256th between -1 and 1 on can have: seldom more than one step from the right
+// one, which is four times as fast as to halve what is left of the levels.
+const lowest = Uint8Array.from({ length: 513 }, (_, i) => boundaries.findIndex((boundary) => boundary >= i / 256 - 1));
+
+/** The index of the level that is nearest to a number from -1 to 1. */
 function nearestLevel(x: number): number {
-  let index = 0;
-  for (let step = 8; step > 0; step >>= 1) if (x > (boundaries[index + step - 1] ?? 1)) index += step;
+  let index = lowest[Math.floor((x + 1) * 256)] ?? 0;
+  while (x > (boundaries[index] ?? 1)) index++;
   return index;
 }

@@ -201,9 +201,10 @@ export function weight(name: string, shape: readonly number[], dtype: DType = 'f
 
 /**
  * What an engine makes of a weight when it loads it: its numbers as float32; those with the last two axes reversed; the
- * second of four equal parts of them ('part 1/4').
+ * second of four equal parts of them ('part 1/4'); of 3x3 kernels the 2x2 ones that they are to the pixels of every other
+ * row and column of a picture interpolated to twice its size ('pixel 1/0': of odd rows and even columns).
  */
-export type Derivation = 'float32' | 'reversed' | `part ${number}/${number}`;
+export type Derivation = 'float32' | 'reversed' | `part ${number}/${number}` | `pixel ${number}/${number}`;
 
 /** A float32 weight made of a weight in the files, for small ones that kernels want to know beforehand. */
 export function derivedWeight(name: string, shape: readonly number[], derivation: Derivation): Value {
@@ -218,7 +219,7 @@ export function derivationOf(name: string): { readonly name: string; readonly de
 }
 
 function isDerivation(text: string): text is Derivation {
-  return text === 'float32' || text === 'reversed' || /^part \d+\/\d+$/.test(text);
+  return text === 'float32' || text === 'reversed' || /^(part \d+\/\d+|pixel [01]\/[01])$/.test(text);
 }
 
 /** A tensor that is part of the graph. */

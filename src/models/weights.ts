@@ -77,3 +77,18 @@ export function weightParts(value: Value, count: number): readonly Value[] {
     );
   return indices.map((i) => derivedWeight(leaf.name, [first / count, ...rest], `part ${i}/${count}`));
 }
+
+/**
+ * What a convolution with 3x3 kernels, [out, in, 3, 3], is to a picture interpolated to twice its size: of the pixels of
+ * each place in blocks of 2x2, row by row, the 2x2 kernels [out, in, 2, 2] to the picture as it was, made when they are
+ * loaded.
+ */
+export function pixelKernels(kernel: Value): readonly Value[] {
+  const { node } = kernel;
+  // Of a weight that is cast in every run too.
+  const { leaf } = node.op === 'cast' ? (node.inputs[0]?.node ?? node) : node;
+  if (leaf?.kind !== 'weight') throw new RangeError(`pixelKernels: a weight expected, got ${node.op}`);
+  const [out = 1, inner = 1] = kernel.shape.map(Number);
+  const places = ['0/0', '0/1', '1/0', '1/1'] as const;
+  return places.map((place) => derivedWeight(leaf.name, [out, inner, 2, 2], `pixel ${place}`));
+}

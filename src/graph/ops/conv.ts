@@ -5,16 +5,23 @@ import { float32 } from '../tensor.ts';
 import { defineOp, derivedWeight, outputOf, type Value } from '../value.ts';
 import { reduceSum, reshape } from './broadcast.ts';
 import { matMul } from './matmul.ts';
-import { reverse, transpose } from './movement.ts';
+import { concat, reverse, transpose } from './movement.ts';
 
-/** How a convolution moves: the same stride and zero padding on both axes. */
+/** How a convolution moves: the same stride on both axes. */
 export interface Conv2dOptions {
   readonly stride?: number;
-  readonly padding?: number;
+  /** Zeros around the picture: as many on all sides, or on each. */
+  readonly padding?: number | Sides;
   readonly groups?: number;
 }
 
-type Attributes = Required<Conv2dOptions>;
+type Sides = readonly [top: number, left: number, bottom: number, right: number];
+
+interface Attributes {
+  readonly stride: number;
+  readonly padding: Sides;
+  readonly groups: number;
+}
 
 const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attributes>({
   name: 'conv2d',
@@ -38,8 +45,9 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== out)) {
       throw new RangeError(`conv2d: a bias [${out}] expected, got ${formatShape(bias.shape)}`);
     }
-    const size = (dim: Dim, k: number): Dim => addDims(floorDivDim(addDims(dim, 2 * padding - k), stride), 1);
-    return [{ dtype: x.dtype, shape: [b, out, size(h, kh), size(w, kw)] }];
+    const [top, left, bottom, right] = padding;
+    const size = (dim: Dim, more: number): Dim => addDims(floorDivDim(addDims(dim, more), stride), 1);
+    return [{ dtype: x.dtype, shape: [b, out, size(h, top + bottom - kh), size(w, left + right - kw)] }];
   },
   gradient({ inputs: [x, kernel, bias], attributes, dy, wants }) {
     return [
@@ -51,7 +59,7 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
   onnx({ inputs: [, kernel], attributes: { stride, padding, groups }, emit, names, outputNames }) {
     emit.node('Conv', names, outputNames, {
       strides: [stride, stride],
-      pads: [padding, padding, padding, padding],
+      pads: [...padding],
       group: groups,
       kernel_shape: kernel.shape.slice(2).map(Number),
     });
@@ -61,10 +69,11 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
     const image: Tensor4D = tf.transpose(x as Tensor4D, [0, 2, 3, 1]);
     const filter: Tensor4D = tf.transpose(kernel as Tensor4D, [2, 3, 1, 0]); // [kh, kw, in / groups, out]
     const channels = image.shape[3];
+    const [top, left, bottom, right] = padding;
     const edges: [number, number][] = [
       [0, 0],
-      [padding, padding],
-      [padding, padding],
+      [top, bottom],
+      [left, right],
       [0, 0],
     ];
     const padded = tf.pad<Tensor4D>(image, edges);
@@ -86,11 +95,12 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
 });
 
 /** dx = dy convolved with the kernel turned by 180 degrees and its two channel axes swapped. */
-function gradientOfInput(kernel: Value, dy: Value, { stride, padding, groups }: Attributes): Value {
+function gradientOfInput(kernel: Value, dy: Value, { stride, padding: sides, groups }: Attributes): Value {
   const [out = 1, perGroup = 1, kh = 1, kw = 1] = kernel.shape;
-  if (stride !== 1 || kh !== kw || padding > Number(kh) - 1) {
+  const [padding] = sides;
+  if (stride !== 1 || kh !== kw || sides.some((side) => side !== padding) || padding > Number(kh) - 1) {
     throw new RangeError(
-      `conv2d: no gradient for stride ${stride}, padding ${padding} and a kernel of ${kh} x ${kw}; nothing below it can be trained`,
+      `conv2d: no gradient for stride ${stride}, padding ${sides.join(', ')} and a kernel of ${kh} x ${kw}; nothing below it can be trained`,
     );
   }
   const perOut = Number(out) / groups;
@@ -117,7 +127,7 @@ function gradientOfKernel(x: Value, kernel: Value, dy: Value, { stride, padding,
       `conv2d: no gradient of a kernel with stride ${stride} and ${groups} groups; it cannot be trained`,
     );
   }
-  if (kernel.shape[2] === 1 && kernel.shape[3] === 1 && padding === 0) {
+  if (kernel.shape[2] === 1 && kernel.shape[3] === 1 && padding.every((side) => side === 0)) {
     return reshape(reduceSum(correlate(dy, x), [0], false), kernel.shape);
   }
   if (x.shape.some((dim) => typeof dim !== 'number')) {
@@ -136,7 +146,8 @@ function correlate(dy: Value, x: Value): Value {
 
 /**
  * Two-dimensional convolution. x [B, C, H, W], kernel [out, C / groups, kh, kw], bias [out] -> [B, out, H', W'] with
- * H' = floor((H + 2 padding - kh) / stride) + 1. Differentiable for stride 1 and square kernels.
+ * H' = floor((H + 2 padding - kh) / stride) + 1. Differentiable for stride 1, square kernels and padding that is the same on
+ * all sides.
  * @throws RangeError when shapes do not fit.
  */
 export function conv2d(
@@ -144,7 +155,8 @@ export function conv2d(
   kernel: Value,
   { stride = 1, padding = 0, groups = 1, bias }: Conv2dOptions & { readonly bias?: Value } = {},
 ): Value {
-  const attributes = { stride, padding, groups };
+  const sides = typeof padding === 'number' ? ([padding, padding, padding, padding] as const) : padding;
+  const attributes = { stride, padding: sides, groups };
   return outputOf(bias ? conv2dOp([x, kernel, bias], attributes) : conv2dOp([x, kernel], attributes));
 }
 
@@ -178,6 +190,37 @@ const upsampleOp = defineOp<readonly [x: Value], { readonly factor: number }>({
 /** Each pixel of [B, C, H, W] repeated `factor` times along both axes. */
 export function upsampleNearest(x: Value, factor: number): Value {
   return outputOf(upsampleOp([x], { factor }));
+}
+
+const joinPixelsOp = defineOp<readonly [x: Value], { readonly factor: number }>({
+  name: 'joinPixels',
+  infer([{ dtype, shape }], { factor }) {
+    const [b = 1, c = 1, h = 1, w = 1] = shape;
+    const channels = Number(c) / factor ** 2;
+    if (!Number.isInteger(channels))
+      throw new RangeError(`joinPixels: ${c} channels are not a multiple of ${factor}^2`);
+    return [{ dtype, shape: [b, channels, mulDims(h, factor), mulDims(w, factor)] }];
+  },
+  gradient({ inputs: [x], attributes: { factor }, dy }) {
+    const [b = 1, c = 1, h = 1, w = 1] = x.shape;
+    const blocks = reshape(dy, [b, Number(c) / factor ** 2, h, factor, w, factor]);
+    return [reshape(transpose(blocks, [0, 3, 5, 1, 2, 4]), x.shape)];
+  },
+  onnx({ attributes: { factor }, emit, names, outputNames }) {
+    emit.node('DepthToSpace', names, outputNames, { blocksize: factor, mode: 'DCR' });
+  },
+  tfjs({ tf, inputs: [x], attributes: { factor } }) {
+    const image: Tensor4D = tf.transpose(x as Tensor4D, [0, 2, 3, 1]);
+    return tf.transpose(tf.depthToSpace(image, factor, 'NHWC'), [0, 3, 1, 2]);
+  },
+});
+
+/**
+ * Pictures of the pixels of each place in blocks of r x r, put together: `parts` r^2 of [B, C, H, W], row by row of a block
+ * -> [B, C, r H, r W]. It takes half the time of pixelShuffle, whose channels are ordered otherwise.
+ */
+export function joinPixels(parts: readonly Value[]): Value {
+  return outputOf(joinPixelsOp([concat(parts, 1)], { factor: Math.sqrt(parts.length) }));
 }
 
 /** [B, C r^2, H, W] -> [B, C, r H, r W], as torch.pixel_shuffle orders it. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { findWeight } from '../../../src/engine/find-weight.ts';
 import { createGraph } from '../../../src/graph/graph.ts';
-import { fromFloat32, tensor } from '../../../src/graph/tensor.ts';
+import { float32, fromFloat32, tensor } from '../../../src/graph/tensor.ts';
 import { derivedWeight, type Value, weight } from '../../../src/graph/value.ts';
 import type { Weights } from '../../../src/io/safetensors.ts';
 
@@ -37,6 +37,18 @@ describe('findWeight', () => {
     expect(await find(turned, 'w#float32#part 1/2#reversed')).toEqual(expected);
     const wrong = derivedWeight('w', [2, 2, 2], 'part 1/2');
     await expect(find(wrong, 'w#part 1/2')).rejects.toThrow('[2, 2, 2] is expected');
+  });
+
+  it('makes 2x2 kernels for the pixels of an interpolated picture', async () => {
+    const kernel: Weights = new Map([['k', float32([1, 1, 3, 3], Float32Array.of(1, 2, 4, 8, 16, 32, 64, 128, 256))]]);
+    const made = async (place: '0/0' | '0/1' | '1/0'): Promise<unknown> => {
+      const value = derivedWeight('k', [1, 1, 2, 2], `pixel ${place}`);
+      return findWeight(createGraph({ y: value }), kernel, `k#pixel ${place}`);
+    };
+    const expected = (...data: number[]): unknown => float32([1, 1, 2, 2], Float32Array.from(data));
+    expect(await made('0/0')).toEqual(expected(1, 2 + 4, 8 + 64, 16 + 32 + 128 + 256));
+    expect(await made('0/1')).toEqual(expected(1 + 2, 4, 8 + 16 + 64 + 128, 32 + 256));
+    expect(await made('1/0')).toEqual(expected(1 + 8, 2 + 4 + 16 + 32, 64, 128 + 256));
   });
 
   it('refuses what is missing, of another dtype or of another size', async () => {

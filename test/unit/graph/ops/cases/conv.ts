@@ -1,4 +1,10 @@
-import { conv2d, pixelShuffle, pixelUnshuffle, upsampleNearest } from '../../../../../src/graph/ops/conv.ts';
+import {
+  conv2d,
+  joinPixels,
+  pixelShuffle,
+  pixelUnshuffle,
+  upsampleNearest,
+} from '../../../../../src/graph/ops/conv.ts';
 import { opCase, operand, range, result } from '../../../../op-cases.ts';
 
 // B = 2, H = 2, W = 3.
@@ -117,6 +123,32 @@ export const convCases = [
     result(
       ['B', 1, '3*H', 3],
       [1, 2, 3, 4].flatMap((value) => Array<number>(9).fill(value)),
+    ),
+  ),
+  opCase(
+    'conv2d with other padding on each side',
+    { x: operand([1, 1, 2, 2], [1, 2, 3, 4], fixed), kernel: operand([1, 1, 2, 2], [1, 10, 100, 1000], fixed) },
+    ({ x, kernel }) => conv2d(x, kernel, { padding: [1, 0, 0, 1] }),
+    result([1, 1, 2, 2], [2100, 200, 4321, 402]),
+  ),
+  opCase(
+    'joinPixels',
+    {
+      a: operand([1, 1, 1, 2], [1, 2]),
+      b: operand([1, 1, 1, 2], [3, 4]),
+      c: operand([1, 1, 1, 2], [5, 6]),
+      d: operand([1, 1, 1, 2], [7, 8]),
+    },
+    ({ a, b, c, d }) => joinPixels([a, b, c, d]),
+    result([1, 1, 2, 4], [1, 3, 2, 4, 5, 7, 6, 8]),
+  ),
+  opCase(
+    'joinPixels over symbols',
+    { a: operand(['B', 2, 'H', 1], range(8)), b: operand(['B', 2, 'H', 1], range(8, 10)) },
+    ({ a, b }) => joinPixels([a, a, b, b]),
+    result(
+      ['B', 2, '2*H', 2],
+      [0, 0, 10, 10, 1, 1, 11, 11, 2, 2, 12, 12, 3, 3, 13, 13, 4, 4, 14, 14, 5, 5, 15, 15, 6, 6, 16, 16, 7, 7, 17, 17],
     ),
   ),
   opCase(

@@ -88,11 +88,12 @@ export interface RunEstimate {
 
 const float = 4;
 
-// Node, onnxruntime and the compiled graph (npm run bench -- step; the test's table).
-const baseMemory = 170 * 2 ** 20;
+// Node, onnxruntime, the compiled graph and what is garbage for a while (npm run bench -- full; bench/measured.json).
+const baseMemory = 340 * 2 ** 20;
 
-// With checkpointing blocks convert their weights anew, and some of the copies are freed before (five layers of the 1.6B).
-const convertedShare = 0.65;
+// Weights of 16 bits are converted as they are used, and two converted ones of the largest kind live at once: whole models
+// took 50 to 90 MiB (0.6B) and 190 MiB (1.6B) more than of float32 files, or than steps of fewer weights.
+const convertedWeights = 2;
 
 // Of what lives at once by the graph's order: what onnxruntime's arena loses between blocks.
 const arenaFactor = 1.1;
@@ -108,11 +109,11 @@ const untiledPixels = 1024 * 1024;
 // are matrix products, and the f32c32 autoencoder took as long at 256 and 512 pixels.
 const share = 0.8;
 
-// A training step's operations a second over that speed: steps of 4 layers of 1152 and 2240 channels, of 256 and 1024
-// tokens, all came to 256 to 274 GFLOP/s (bench/measured.json), and an operation of a step takes 1 / 1.12 of the processor
-// time that one of measureSpeed's product takes, which also waits for operands to be handed over. In 8 bits 1 / 3.0.
-const stepShare = 1.2;
-const int8Share = 3.2;
+// A training step's operations a second over that speed, which also waits for operands to be handed over: fp32 steps of 4
+// to 28 layers, 512 to 2048 px, came to 330 to 370 GFLOP/s where measureSpeed gave 320, at 4096 px, where no tensor stays
+// in a cache, to 310 (bench/measured.json). In 8 bits to 870 and 950.
+const stepShare = 1.07;
+const int8Share = 2.85;
 
 // Making a float of 4 bits takes as long as so many operations of a step: .39 ns of two cores that made 260 GFLOP/s, for
 // matrices of 1152 x 1152 and 1152 x 5760.
@@ -210,8 +211,8 @@ function unpackSeconds({ model, precision }: RunSize, gigaflops: number): number
  * @param stateSize numbers that the optimizer keeps for each of the adapter's
  */
 export function stepMemory(step: GraphCost, adapterParameters: number, stateSize: number): number {
-  // The adapter, its gradients as the engine gives them and as they are gathered, and what the optimizer keeps.
-  const trained = adapterParameters * float * (3 + stateSize);
+  // The adapter, here and in the engine's thread, its gradients likewise, and what the optimizer keeps.
+  const trained = adapterParameters * float * (4 + stateSize);
   return baseMemory + arenaFactor * step.peakBytes + trained;
 }
 
@@ -227,11 +228,10 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
   const largestSample = Math.max(0, ...samples.map(({ width, height }) => width * height));
 
   const layer = textEncoderSize(textEncoder) / textEncoder.num_hidden_layers;
-  const size = transformerSize(transformer);
   const quantized = run.precision === 'int8' ? quantizedBytes(transformer) : 0;
-  // Weights that are not float32 are converted by casts in the graph, which onnxruntime keeps for the backward pass.
   const isConverted = model.transformerDtype !== 'float32' && run.precision === 'fp32';
-  const converted = isConverted ? size * float * (run.gradientCheckpointing ? convertedShare : 1) : 0;
+  const largestWeight = 2 * hiddenWidth(transformer) * innerWidth(transformer);
+  const converted = isConverted ? convertedWeights * largestWeight * float : 0;
   const step = stepMemory(run.step, run.adapterParameters, run.stateSize);
   const train = mappedBytes(run) + quantized + converted + step;
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 import { loadConfig } from '../config/load-config.ts';
 import type { TimedEvent, TrainEvent } from '../events.ts';
@@ -53,6 +54,7 @@ export async function runTrain(path: string, options: RunTrainOptions): Promise<
   // A step's event is written while the next step is computed; the event after it waits for that, and tells if it failed.
   let written = Promise.resolve();
   const write = async (event: TimedEvent): Promise<void> => {
+    if (event.kind === 'step') await setImmediate(); // by then the engine is at work
     await log?.append(event);
     await board?.append(event);
   };

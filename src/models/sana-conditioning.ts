@@ -53,12 +53,13 @@ export function sincosPositions(
   const quarter = channels / 4;
   const data = new Float32Array(height * width * channels);
   const position = (index: number, size: number): number => index / (size / baseSize) / interpolationScale;
+  const periods = Array.from({ length: quarter }, (_, i) => 10000 ** (i / quarter));
   // Tokens only repeat the waves of their column and row.
   const waves = (size: number): readonly Float32Array[] =>
     Array.from({ length: size }, (_, index) => {
       const wave = new Float32Array(2 * quarter);
-      for (let i = 0; i < quarter; i++) {
-        const angle = position(index, size) / 10000 ** (i / quarter);
+      for (const [i, period] of periods.entries()) {
+        const angle = position(index, size) / period;
         wave[i] = Math.sin(angle);
         wave[quarter + i] = Math.cos(angle);
       }

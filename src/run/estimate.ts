@@ -91,7 +91,7 @@ const float = 4;
 // Node, onnxruntime, the compiled graph and what is garbage for a while (npm run bench -- full; bench/measured.json).
 const baseMemory = 340 * 2 ** 20;
 
-// Weights of 16 bits are converted as they are used, and two converted ones of the largest kind live at once: whole models
+// Weights of 16 and 4 bits are converted as they are used, and two converted ones of the largest kind live at once: whole models
 // took 50 to 90 MiB (0.6B) and 190 MiB (1.6B) more than of float32 files, or than steps of fewer weights.
 const convertedWeights = 2;
 
@@ -115,9 +115,9 @@ const share = 0.8;
 const stepShare = 1.07;
 const int8Share = 2.85;
 
-// Making a float of 4 bits takes as long as so many operations of a step: .39 ns of two cores that made 260 GFLOP/s, for
-// matrices of 1152 x 1152 and 1152 x 5760.
-const unpackFlops = 100;
+// Making a float of 4 bits takes as long as so many operations of a step: .4 to .5 ns of two cores, by what steps of the
+// 0.6B took longer so, forward, for dx, and recomputed (bench/measured.json).
+const unpackFlops = 150;
 
 // Feeds, the optimizer and the start of a graph: what a step of the smallest models takes.
 const feedSeconds = 0.01;
@@ -229,7 +229,7 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
 
   const layer = textEncoderSize(textEncoder) / textEncoder.num_hidden_layers;
   const quantized = run.precision === 'int8' ? quantizedBytes(transformer) : 0;
-  const isConverted = model.transformerDtype !== 'float32' && run.precision === 'fp32';
+  const isConverted = run.precision === 'nf4' || (model.transformerDtype !== 'float32' && run.precision === 'fp32');
   const largestWeight = 2 * hiddenWidth(transformer) * innerWidth(transformer);
   const converted = isConverted ? convertedWeights * largestWeight * float : 0;
   const step = stepMemory(run.step, run.adapterParameters, run.stateSize);

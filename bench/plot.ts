@@ -110,7 +110,7 @@ function drawChart(title: string, curves: readonly Curve[]): string {
     const label = `${tokens} (${side} px)`;
     parts.push(`<text x="${at(x(tokens))}" y="${height - bottom + 18}" text-anchor="middle">${label}</text>`);
   }
-  for (const { name, color, estimated, measured } of curves) {
+  for (const { color, estimated, measured } of curves) {
     const path = estimated
       .map(([tokens, value], i) => `${i === 0 ? 'M' : 'L'}${at(x(tokens))} ${at(y(value))}`)
       .join('');
@@ -118,8 +118,13 @@ function drawChart(title: string, curves: readonly Curve[]): string {
     for (const [tokens, value] of measured) {
       parts.push(`<circle cx="${at(x(tokens))}" cy="${at(y(value))}" r="4" fill="${color}"/>`);
     }
-    const [tokens = 1, value = 1] = estimated.at(-1) ?? [];
-    parts.push(`<text x="${at(x(tokens) + 8)}" y="${at(y(value) + 4)}" fill="${color}">${name}</text>`);
+  }
+  // Names at the ends of the lines, from the top down, none over another.
+  const end = ({ estimated }: Curve): number => y(estimated.at(-1)?.[1] ?? 1);
+  let below = 0;
+  for (const curve of curves.toSorted((a, b) => end(a) - end(b))) {
+    below = Math.max(end(curve) + 4, below + 13);
+    parts.push(`<text x="${width - right + 8}" y="${at(below)}" fill="${curve.color}">${curve.name}</text>`);
   }
   const style = 'font-family="sans-serif" font-size="11"';
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ${style}><rect width="100%" height="100%" fill="#fff"/>${parts.join('\n')}</svg>\n`;

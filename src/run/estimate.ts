@@ -96,7 +96,7 @@ const baseMemory = 340 * 2 ** 20;
 const convertedWeights = 2;
 
 // Of what lives at once by the graph's order: what onnxruntime's arena loses between blocks.
-const arenaFactor = 1.1;
+const arenaFactor = 1.15;
 
 // Bytes of a picture's pixel and first-stage channel at the worst moment: a million pixels took 3 GB to encode and 4 GB
 // to decode with 128 channels, 512 x 512 half as much (src/models/dc-ae.ts).
@@ -111,9 +111,12 @@ const share = 0.8;
 
 // A training step's operations a second over that speed, which also waits for operands to be handed over: fp32 steps of 4
 // to 28 layers, 512 to 2048 px, came to 330 to 370 GFLOP/s where measureSpeed gave 320, at 4096 px, where no tensor stays
-// in a cache, to 310 (bench/measured.json). In 8 bits to 870 and 950.
+// in a cache, to 310 (bench/measured.json).
 const stepShare = 1.07;
-const int8Share = 2.85;
+
+// In 8 bits products are so fast, 2350 GFLOP/s on the same cores, that what moves bytes takes as long: 45 GB/s.
+const int8Share = 7.3;
+const int8Bytes = 0.14;
 
 // Making a float of 4 bits takes as long as so many operations of a step: .4 to .5 ns of two cores, by what steps of the
 // 0.6B took longer so, forward, for dx, and recomputed (bench/measured.json).
@@ -197,8 +200,10 @@ function tiled(pixels: number): number {
 }
 
 /** Seconds of a forward and backward pass. */
-export function stepSeconds(step: GraphCost, precision: BasePrecision, gigaflops: number): number {
-  return step.flops / (gigaflops * 1e9 * (precision === 'int8' ? int8Share : stepShare));
+function stepSeconds(step: GraphCost, precision: BasePrecision, gigaflops: number): number {
+  const { flops, bytesMoved } = step;
+  const operations = precision === 'int8' ? flops / int8Share + bytesMoved / int8Bytes : flops / stepShare;
+  return operations / (gigaflops * 1e9);
 }
 
 /** Seconds in which the blocks' weights are made of 4 bits once. */
@@ -210,7 +215,7 @@ function unpackSeconds({ model, precision }: RunSize, gigaflops: number): number
  * Bytes of a training step beside the weights, which are mapped out of their files.
  * @param stateSize numbers that the optimizer keeps for each of the adapter's
  */
-export function stepMemory(step: GraphCost, adapterParameters: number, stateSize: number): number {
+function stepMemory(step: GraphCost, adapterParameters: number, stateSize: number): number {
   // The adapter, here and in the engine's thread, its gradients likewise, and what the optimizer keeps.
   const trained = adapterParameters * float * (4 + stateSize);
   return baseMemory + arenaFactor * step.peakBytes + trained;

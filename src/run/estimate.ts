@@ -149,7 +149,7 @@ function blocksSize(config: SanaTransformerConfig): number {
 }
 
 /** Bytes of the blocks' weights in 8 bits, once for x and once for dx; onnxruntime copies them out of their file. */
-export function quantizedBytes(config: SanaTransformerConfig): number {
+function quantizedBytes(config: SanaTransformerConfig): number {
   return 2 * blocksSize(config);
 }
 

@@ -114,9 +114,12 @@ const share = 0.8;
 // in a cache, to 310 (bench/measured.json).
 const stepShare = 1.07;
 
-// In 8 bits products are so fast, 2350 GFLOP/s on the same cores, that what moves bytes takes as long: 45 GB/s.
+// In 8 bits products are so fast, 2350 GFLOP/s on the same cores, that what moves bytes takes as long: 20 GB/s where the
+// hidden states [B, N, D] are large, and up to 30 more where a cache holds a few tensors of them, half of that at 12 MB.
 const int8Share = 7.3;
-const int8Bytes = 0.14;
+const memoryShare = 20 / 320;
+const cacheShare = 30 / 320;
+const cachedBytes = 12e6;
 
 // Making a float of 4 bits takes as long as so many operations of a step: .4 to .5 ns of two cores, by what steps of the
 // 0.6B took longer so, forward, for dx, and recomputed (bench/measured.json).
@@ -199,11 +202,13 @@ function tiled(pixels: number): number {
   return pixels > untiledPixels ? tilePixels : pixels;
 }
 
-/** Seconds of a forward and backward pass. */
-function stepSeconds(step: GraphCost, precision: BasePrecision, gigaflops: number): number {
-  const { flops, bytesMoved } = step;
-  const operations = precision === 'int8' ? flops / int8Share + bytesMoved / int8Bytes : flops / stepShare;
-  return operations / (gigaflops * 1e9);
+/** Seconds of a forward and backward pass of a batch of the largest pictures. */
+function stepSeconds({ model, step, precision, batchSize, largestPixels }: RunSize, gigaflops: number): number {
+  const speed = gigaflops * 1e9;
+  if (precision !== 'int8') return step.flops / (speed * stepShare);
+  const hiddenBytes = batchSize * tokensOf(model, largestPixels) * innerWidth(model.transformer) * float;
+  const bytesShare = memoryShare + cacheShare / (1 + hiddenBytes / cachedBytes);
+  return (step.flops / int8Share + step.bytesMoved / bytesShare) / speed;
 }
 
 /** Seconds in which the blocks' weights are made of 4 bits once. */
@@ -244,7 +249,7 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
   const unpack = unpackSeconds(run, gigaflops);
   // Nearly all of a step is in proportion to the image tokens, but for what weights take: forward, for dx, and recomputed.
   const pass =
-    stepSeconds(run.step, run.precision, gigaflops) * (run.largestPixels > 0 ? run.meanPixels / run.largestPixels : 1) +
+    stepSeconds(run, gigaflops) * (run.largestPixels > 0 ? run.meanPixels / run.largestPixels : 1) +
     unpack * (run.gradientCheckpointing ? 3 : 2);
   const stepTime = feedSeconds + pass * run.accumulation;
   const secondsOf = (pictures: readonly SampleSize[]): number =>

@@ -11,15 +11,15 @@ export interface FlowUniPcOptions {
   readonly steps: number;
   /** Sana's flow_shift. */
   readonly shift: number;
-  /** The corrector is of one order more. @default 2 */
+  /** Predictions that a step combines; its corrector has one more, and two on 'log_snr' levels. @default 2 */
   readonly solverOrder?: 1 | 2 | 3;
   /** B(h): 'bh1' is h, 'bh2' is e^h - 1. @default 'bh2' */
   readonly solverType?: 'bh1' | 'bh2';
   /** Falls back to lower orders in the last steps. @default true */
   readonly lowerOrderFinal?: boolean;
   /**
-   * 'flow' is even before the shift, as in diffusers. 'log_snr' is even in log((1 - sigma) / sigma), which puts more steps
-   * where there is nearly all noise or nearly none. @default 'flow'
+   * 'flow' is even before the shift, as in diffusers. 'log_snr' is nearly even in log((1 - sigma) / sigma), which puts more
+   * steps where there is nearly all noise or nearly none. @default 'flow'
    */
   readonly spacing?: UniPcSpacing;
 }
@@ -34,6 +34,9 @@ export function createFlowUniPc(options: FlowUniPcOptions): Solver {
   const { steps, shift, solverOrder = 2, solverType = 'bh2', lowerOrderFinal = true, spacing = 'flow' } = options;
   checkSolverOptions(steps, shift);
   const { sigmas, timesteps } = spacing === 'flow' ? flowLevels(steps, shift) : logSnrLevels(steps, shift);
+
+  // Found with the levels: a line through two predictions came nearer on them than a curve through three.
+  const correctorOrder = spacing === 'flow' ? solverOrder : 1;
 
   function orderAt(i: number): number {
     if (i === steps - 1) return 1;
@@ -54,7 +57,7 @@ export function createFlowUniPc(options: FlowUniPcOptions): Solver {
       const newestFirst = history.toReversed();
       let corrected = sample;
       if (lastSample) {
-        const order = orderAt(i - 1);
+        const order = Math.min(orderAt(i - 1), correctorOrder);
         const { ofSample, ofPredictions } = stepWeights(sigmas, i - 1, order, solverType, true);
         const predictions = [predicted, ...newestFirst.slice(0, order)];
         corrected = linearCombination([ofSample, ...ofPredictions], [lastSample, ...predictions]);
@@ -87,15 +90,20 @@ function flowLevels(steps: number, shift: number): { sigmas: Float32Array; times
 }
 
 /**
- * From the noise where Flow-DPM-Solver begins, then even in lambda. The ends, before the shift, move outwards as steps
- * grow more: sigma 1 - 1 / (1 + 1.3 N) and 1 / (1 + 4.3 N), so that the last step, which is of first order, is about
- * a quarter of an even one. Both were found on sana-pico at 14 steps (npm run bench -- solvers).
+ * From the noise where Flow-DPM-Solver begins, then by lambda, denser about the noise levels that decide what a picture
+ * shows. The ends, before the shift, move outwards as steps grow more. All constants were found at 14 steps on sana-pico,
+ * on 64 prompts of pico:score that docs/sampling.md's table does not have.
  */
 function logSnrLevels(steps: number, shift: number): { sigmas: Float32Array; timesteps: Float32Array } {
-  const lambdas = linspace(-Math.log(1.3 * steps), Math.log(4.3 * steps), Math.max(2, steps)).subarray(0, steps);
-  const levels = lambdas.map((lambda, i) =>
-    shiftSigma(i === 0 ? 1 - 1 / numTrainTimesteps : 1 / (1 + Math.exp(lambda)), shift),
-  );
+  const [start, end] = [-Math.log(1.59 * steps), Math.log(5.43 * steps)];
+  const levels = linspace(0, 1, Math.max(2, steps))
+    .subarray(0, steps)
+    .map((u, i) => {
+      const angle = Math.PI * u;
+      const warp = -0.074 * Math.sin(angle) + 0.027 * Math.sin(2 * angle) + 0.053 * Math.sin(3 * angle);
+      const lambda = start + (end - start) * (u + warp / Math.PI);
+      return shiftSigma(i === 0 ? 1 - 1 / numTrainTimesteps : 1 / (1 + Math.exp(lambda)), shift);
+    });
   return {
     sigmas: Float32Array.from([...levels, 0]),
     timesteps: Float32Array.from(levels, (sigma) => sigma * numTrainTimesteps),

@@ -114,7 +114,7 @@ export const sampleSection = z
       .default('auto')
       .register(optionDocs, {
         about:
-          '`flow_dpm_solver` is what Sana is sampled with; `flow_euler` is simpler and needs twice the steps; `flow_unipc` (arXiv 2302.04867) corrects each step by the next prediction, and `flow_unipc_log_snr` with noise levels even in log-SNR needs the fewest.',
+          '`flow_dpm_solver` is what Sana is sampled with; `flow_euler` is simpler and needs twice the steps; `flow_unipc` (arXiv 2302.04867) corrects each step by the next prediction, and `flow_unipc_log_snr` with noise levels nearly even in log-SNR needs the fewest.',
         defaultText: "`auto`: what the model's scheduler_config.json says",
         mayChange: true,
         otherNames: ['scheduler', 'noise_scheduler', 'sampler', 'vis_sampler', 'sample_sampler'],

@@ -12,8 +12,8 @@ import json
 from onnxruntime.capi.onnxruntime_pybind11_state import get_all_opkernel_def
 
 OPSET = {"": 20, "com.microsoft": 1}
-OPS = """Abs Add And Cast Clip Concat Conv ConvTranspose Div Equal Erf Exp Expand Floor Gather Gelu Gemm Greater Identity
-LayerNormalization Less Log MatMul Max Min Mul Neg Not Pad Pow Reciprocal ReduceMean ReduceSum ReduceSumSquare Relu Reshape
+OPS = """Abs Add And Cast Clip Concat Conv ConvTranspose DepthToSpace Div Equal Erf Exp Expand Floor Gather Gelu Gemm Greater
+Identity LayerNormalization Less Log MatMul Max Min Mul Neg Not Pad Pow Reciprocal ReduceMean ReduceSum ReduceSumSquare Relu Reshape
 Resize Shape Sigmoid Slice Softmax Split Sqrt Sub Tanh Transpose Where com.microsoft:FusedMatMul com.microsoft:QuickGelu"""
 TYPES = ["float", "float16", "bfloat16", "int64", "int32", "bool", "int8", "uint8"]
 

@@ -1,7 +1,6 @@
-import type { Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor4D } from '@tensorflow/tfjs-core';
 
 import { addDims, type Dim, floorDivDim, formatShape, mulDims } from '../dim.ts';
-import { float32 } from '../tensor.ts';
 import { defineOp, derivedWeight, outputOf, type Value } from '../value.ts';
 import { reduceSum, reshape } from './broadcast.ts';
 import { matMul } from './matmul.ts';
@@ -158,38 +157,6 @@ export function conv2d(
   const sides = typeof padding === 'number' ? ([padding, padding, padding, padding] as const) : padding;
   const attributes = { stride, padding: sides, groups };
   return outputOf(bias ? conv2dOp([x, kernel, bias], attributes) : conv2dOp([x, kernel], attributes));
-}
-
-const upsampleOp = defineOp<readonly [x: Value], { readonly factor: number }>({
-  name: 'upsampleNearest',
-  infer([x], { factor }) {
-    return [{ dtype: x.dtype, shape: x.shape.map((dim, axis) => (axis < 2 ? dim : mulDims(dim, factor))) }];
-  },
-  gradient({ inputs: [x], attributes: { factor }, dy }) {
-    const [b = 1, c = 1, h = 1, w = 1] = x.shape;
-    return [reshape(reduceSum(reshape(dy, [b, c, h, factor, w, factor]), [3, 5]), x.shape)];
-  },
-  onnx({ attributes: { factor }, emit, names: [x = ''], outputNames }) {
-    const scales = emit.constant(float32([4], [1, 1, factor, factor]));
-    emit.node('Resize', [x, '', scales], outputNames, {
-      mode: 'nearest',
-      coordinate_transformation_mode: 'asymmetric',
-      nearest_mode: 'floor',
-    });
-  },
-  tfjs({ tf, inputs: [x], attributes: { factor } }) {
-    const image: Tensor4D = tf.transpose(x as Tensor4D, [0, 2, 3, 1]);
-    const [, h, w] = image.shape;
-    return tf.transpose(
-      tf.image.resizeNearestNeighbor<Tensor3D | Tensor4D>(image, [h * factor, w * factor]),
-      [0, 3, 1, 2],
-    );
-  },
-});
-
-/** Each pixel of [B, C, H, W] repeated `factor` times along both axes. */
-export function upsampleNearest(x: Value, factor: number): Value {
-  return outputOf(upsampleOp([x], { factor }));
 }
 
 const joinPixelsOp = defineOp<readonly [x: Value], { readonly factor: number }>({

@@ -3,7 +3,6 @@ import {
   joinPixels,
   pixelShuffle,
   pixelUnshuffle,
-  upsampleNearest,
 } from '../../../../../src/graph/ops/conv.ts';
 import { opCase, operand, range, result } from '../../../../op-cases.ts';
 
@@ -109,21 +108,6 @@ export const convCases = [
     },
     ({ x, kernel }) => conv2d(x, kernel),
     result([2, 2, 1, 1], [7, 7, 23, 23]),
-  ),
-  opCase(
-    'upsampleNearest',
-    { x: operand([1, 1, 2, 2], [1, 2, 3, 4]) },
-    ({ x }) => upsampleNearest(x, 2),
-    result([1, 1, 4, 4], [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4]),
-  ),
-  opCase(
-    'upsampleNearest over symbols',
-    { x: operand(['B', 1, 'H', 1], [1, 2, 3, 4]) },
-    ({ x }) => upsampleNearest(x, 3),
-    result(
-      ['B', 1, '3*H', 3],
-      [1, 2, 3, 4].flatMap((value) => Array<number>(9).fill(value)),
-    ),
   ),
   opCase(
     'conv2d with other padding on each side',

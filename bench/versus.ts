@@ -17,13 +17,14 @@ const parts = ['step', 'sample', 'encode', 'decode', 'text'] as const;
 interface VersusOptions extends StepOptions {
   readonly what: (typeof parts)[number];
   readonly rounds: number;
+  readonly turn: number;
   readonly size: number;
   readonly tokens: number;
   readonly padded: number;
   readonly peers: string;
 }
 
-/** Adds `bench versus VENV`: this project and PyTorch take turns, run by run, on the same cores. */
+/** Adds `bench versus VENV`: this project and PyTorch take turns of a few runs on the same cores. */
 export function addVersusCommand(program: Command): void {
   addStepOptions(program.command('versus').description('a part here and with PyTorch, alternated'))
     .argument('<venv>', 'a Python environment with torch, diffusers, transformers and peft')
@@ -32,7 +33,8 @@ export function addVersusCommand(program: Command): void {
     .option('--tokens <n>', 'tokens that the text encoder reads', Number, 280)
     .option('--padded <n>', 'tokens with the padding that diffusers adds', Number, 540)
     .option('--peers <list>', "PyTorch's precisions", 'fp32,bf16')
-    .option('--rounds <n>', 'runs of each side', Number, 8)
+    .option('--rounds <n>', 'turns of each side', Number, 8)
+    .option('--turn <n>', 'runs in a turn: the first finds the caches full of what the other side needs', Number, 3)
     .action(async (venv: string, options: VersusOptions) => {
       const ours = await openOurs(options);
       const peer = openPeer(venv, await peerArguments(options));
@@ -46,7 +48,7 @@ export function addVersusCommand(program: Command): void {
         for (const [i, side] of sides.entries()) {
           // Threads of the side before may spin for a while after their work.
           await setTimeout(restMs);
-          seconds[i]?.push(await side.run());
+          for (let run = 0; run < options.turn; run++) seconds[i]?.push(await side.run());
         }
       }
       await ours.close();

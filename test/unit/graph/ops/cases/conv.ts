@@ -1,9 +1,4 @@
-import {
-  conv2d,
-  joinPixels,
-  pixelShuffle,
-  pixelUnshuffle,
-} from '../../../../../src/graph/ops/conv.ts';
+import { conv2d, joinPixels, pixelShuffle, pixelUnshuffle } from '../../../../../src/graph/ops/conv.ts';
 import { opCase, operand, range, result } from '../../../../op-cases.ts';
 
 // B = 2, H = 2, W = 3.

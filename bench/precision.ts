@@ -16,6 +16,7 @@ import type { Engine } from '../src/engine/engine.ts';
 import { float32, type Tensor, toFloat32 } from '../src/graph/tensor.ts';
 import { adapterFileName } from '../src/lora/adapter-file.ts';
 import { readAnyAdapter } from '../src/lora/formats/read-any-adapter.ts';
+import { cosine } from '../src/metrics/cosine.ts';
 import { createDcAe } from '../src/models/dc-ae.ts';
 import { encodePrompts, padPromptEmbeds } from '../src/models/encode-prompts.ts';
 import { createPredictor } from '../src/models/predict-velocity.ts';
@@ -58,10 +59,11 @@ export function addPrecisionCommand(program: Command): void {
         await train(config, precision, runs.other, folder);
         const losses = [await meanLoss(runs.fp32), await meanLoss(runs.other)] as const;
         const pipeline = await openPipeline(modelFolder(bundledModel));
-        const effects = await effectsOf(engine, pipeline, config, [runs.fp32, runs.other]);
+        const [exact, other] = await effectsOf(engine, pipeline, config, [runs.fp32, runs.other]);
+        if (!exact || !other) throw new RangeError('bench precision: two adapters expected');
         console.log(`mean loss: fp32 ${losses[0].toFixed(5)}, ${precision} ${losses[1].toFixed(5)}`);
         console.log(`ratio of mean losses: ${(losses[1] / losses[0]).toFixed(4)}`);
-        console.log(`cosine of the change in prediction: ${cosine(effects).toFixed(4)}`);
+        console.log(`cosine of the change in prediction: ${cosine(exact, other).toFixed(4)}`);
       } finally {
         await engine.close();
         await rm(folder, { recursive: true, force: true });
@@ -146,15 +148,4 @@ async function latentsOf(
   }
   await vae.dispose();
   return latents;
-}
-
-function cosine([a = new Float32Array(), b = new Float32Array()]: readonly Float32Array[]): number {
-  let [product, squareA, squareB] = [0, 0, 0];
-  for (const [i, x] of a.entries()) {
-    const y = b[i] ?? 0;
-    product += x * y;
-    squareA += x * x;
-    squareB += y * y;
-  }
-  return product / Math.sqrt(squareA * squareB);
 }

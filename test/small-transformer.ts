@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { elementCount, float32, type Tensor } from '../src/graph/tensor.ts';
 import { adaptedModules, type AdaptedModules, type AdapterConfig } from '../src/lora/adapter-config.ts';
-import type { TrainingBatch } from '../src/lora/training-step.ts';
+import type { StepResult, TrainingBatch } from '../src/lora/training-step.ts';
+import { cosine } from '../src/metrics/cosine.ts';
 import { loadSanaTransformer, type SanaTransformer } from '../src/models/load-sana-transformer.ts';
 import { sanaModules } from '../src/models/sana-transformer-config.ts';
 import type { Params } from '../src/optim/optimizer.ts';
@@ -52,4 +53,11 @@ export function randomBatch(seed: number, size = 2): TrainingBatch {
     promptEmbeds: draw(size, 5, 24),
     promptAttentionMask: float32([size, 5], mask),
   };
+}
+
+/** The cosine of two sets of gradients of the same parameters. */
+export function cosineOfGradients(a: StepResult, b: StepResult): number {
+  const flat = ({ gradients }: StepResult): Float32Array =>
+    Float32Array.from([...a.gradients.keys()].flatMap((name) => [...(gradients.get(name)?.data ?? [])]));
+  return cosine(flat(a), flat(b));
 }

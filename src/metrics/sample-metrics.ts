@@ -1,5 +1,5 @@
 import type { MeanMetrics, SampleMetrics } from '../events.ts';
-import { cosine } from './clip-score.ts';
+import { cosine } from './cosine.ts';
 
 /** A sample and what it is compared with, as embeddings of one CLIP, [D] each. */
 export interface EmbeddedSample extends Pick<SampleMetrics, 'index' | 'prompt' | 'seed' | 'role'> {

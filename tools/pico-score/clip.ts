@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import { loadTokenizer } from '../../src/text/tokenizer.ts';
+import { cosine } from '../../src/metrics/cosine.ts';
 import { floats, integers, openNetwork } from './network.ts';
 import { type Pixels, toPlanes } from './pixels.ts';
 
@@ -33,17 +34,4 @@ export async function openClip(folder: string): Promise<Clip> {
       await text.close();
     },
   };
-}
-
-/** The cosine of the angle between two vectors. @throws RangeError when their lengths differ */
-export function cosine(a: Float32Array, b: Float32Array): number {
-  if (a.length !== b.length) throw new RangeError(`cosine: ${a.length} and ${b.length} numbers`);
-  let [ab, aa, bb] = [0, 0, 0];
-  for (const [i, x] of a.entries()) {
-    const y = b[i] ?? 0;
-    ab += x * y;
-    aa += x * x;
-    bb += y * y;
-  }
-  return ab / Math.sqrt(aa * bb);
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { decodeForModels } from '../../../src/caption/decode-for-models.ts';
 import { loadClip } from '../../../src/caption/load-clip.ts';
-import { cosine } from '../../../src/metrics/clip-score.ts';
+import { cosine } from '../../../src/metrics/cosine.ts';
 
 // A tiny random CLIP and transformers' scores by it, written by tools/goldens/clip.py.
 const goldens = join(import.meta.dirname, '../metrics/goldens');

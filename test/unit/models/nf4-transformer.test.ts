@@ -7,15 +7,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createOnnxruntimeEngine } from '../../../src/engine/onnxruntime.ts';
 import { createGraph } from '../../../src/graph/graph.ts';
 import { float32, type Tensor, toFloat32 } from '../../../src/graph/tensor.ts';
-import { isTensorLocation, readTensor } from '../../../src/io/safetensors.ts';
 import { createAdapter } from '../../../src/lora/create-adapter.ts';
-import { createTrainingStep, type StepResult, type TrainingStep } from '../../../src/lora/training-step.ts';
+import { createTrainingStep, type TrainingStep } from '../../../src/lora/training-step.ts';
 import type { SanaTransformer } from '../../../src/models/load-sana-transformer.ts';
 import { nf4Kernels, nf4Transformer } from '../../../src/models/nf4-transformer.ts';
 import { createPredictor } from '../../../src/models/predict-velocity.ts';
+import { readWeight } from '../../../src/models/quantize-transformer.ts';
 import { weightReader } from '../../../src/models/weights.ts';
 import { createRandom } from '../../../src/random.ts';
-import { asTrained, randomBatch, smallAdapter, smallTransformer } from '../../small-transformer.ts';
+import { asTrained, cosineOfGradients, randomBatch, smallAdapter, smallTransformer } from '../../small-transformer.ts';
 
 const engine = createOnnxruntimeEngine({ threads: 1 });
 const folder = await mkdtemp(join(tmpdir(), 'sana-nf4-'));
@@ -23,12 +23,6 @@ afterAll(async () => {
   await engine.close();
   await rm(folder, { recursive: true });
 });
-
-async function read({ weights }: SanaTransformer, name: string): Promise<Float32Array> {
-  const found = weights.get(name);
-  if (!found) throw new Error(`no ${name}`);
-  return toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
-}
 
 /** A weight as the transformer's graph has it. */
 async function computed({ weights }: SanaTransformer, name: string): Promise<Float32Array> {
@@ -60,18 +54,6 @@ function slowly(kernel: Float32Array): readonly number[] {
   return result;
 }
 
-/** The cosine of two sets of gradients. */
-function cosine(a: StepResult, b: StepResult): number {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (const [name, { data }] of a.gradients) {
-    for (const [i, x] of data.entries()) {
-      const y = b.gradients.get(name)?.data[i] ?? Number.NaN;
-      [ab, aa, bb] = [ab + x * y, aa + x * x, bb + y * y];
-    }
-  }
-  return ab / Math.sqrt(aa * bb);
-}
-
 describe('nf4Transformer', () => {
   const file = join(folder, 'plain.safetensors');
   const options = { file, modelKey: 'plain' };
@@ -88,7 +70,7 @@ describe('nf4Transformer', () => {
     );
     expect(nf4Kernels(exact.config).map(({ name }) => name)).toEqual(expect.arrayContaining(names));
     for (const name of names) {
-      const kernel = await read(exact, name);
+      const kernel = await readWeight(exact.weights, name);
       // Of two levels that are as near, either.
       const distances = (values: Iterable<number>): number[] =>
         Array.from(values, (value, i) => Math.abs(value - (kernel[i] ?? 0)));
@@ -107,7 +89,7 @@ describe('nf4Transformer', () => {
 
   it('makes the file once, again when it is damaged or of another model', async () => {
     const name = 'transformer_blocks.1.ff.conv_point.weight.nf4';
-    const codes = await read(stored, name);
+    const codes = await readWeight(stored.weights, name);
     const made = (await stat(file)).mtimeMs;
     await nf4Transformer(exact, options);
     expect((await stat(file)).mtimeMs).toBe(made);
@@ -116,7 +98,7 @@ describe('nf4Transformer', () => {
     const { size } = await handle.stat();
     await handle.write(Uint8Array.of(77), 0, 1, size - 100);
     await handle.close();
-    expect(await read(await nf4Transformer(exact, options), name)).toEqual(codes);
+    expect(await readWeight((await nf4Transformer(exact, options)).weights, name)).toEqual(codes);
     const remade = (await stat(file)).mtimeMs;
     expect(remade).not.toBe(made);
 
@@ -169,10 +151,10 @@ describe('nf4Transformer', () => {
     );
     if (!expected || !plain || !recomputed) throw new Error('results expected');
     expect(Math.abs(plain.loss / expected.loss - 1)).toBeLessThan(0.05);
-    expect(cosine(expected, plain)).toBeGreaterThan(0.95);
-    expect(cosine(expected, plain)).toBeLessThan(0.999999);
+    expect(cosineOfGradients(expected, plain)).toBeGreaterThan(0.95);
+    expect(cosineOfGradients(expected, plain)).toBeLessThan(0.999999);
     expect(recomputed.loss).toBeCloseTo(plain.loss, 6);
-    expect(cosine(recomputed, plain)).toBeCloseTo(1, 6);
+    expect(cosineOfGradients(recomputed, plain)).toBeCloseTo(1, 6);
   });
 
   it('gives the gradients of the loss that it gives', async () => {

@@ -5,15 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createOnnxruntimeEngine } from '../../../src/engine/onnxruntime.ts';
-import { toFloat32 } from '../../../src/graph/tensor.ts';
-import { isTensorLocation, readTensor } from '../../../src/io/safetensors.ts';
 import { createAdapter } from '../../../src/lora/create-adapter.ts';
-import { createTrainingStep, type StepResult } from '../../../src/lora/training-step.ts';
+import { createTrainingStep } from '../../../src/lora/training-step.ts';
 import type { SanaTransformer } from '../../../src/models/load-sana-transformer.ts';
 import { quantizedLimit } from '../../../src/models/quantized-limit.ts';
-import { quantizeTransformer } from '../../../src/models/quantize-transformer.ts';
+import { quantizeTransformer, readWeight } from '../../../src/models/quantize-transformer.ts';
 import { createRandom } from '../../../src/random.ts';
-import { asTrained, randomBatch, smallAdapter, smallTransformer } from '../../small-transformer.ts';
+import { asTrained, cosineOfGradients, randomBatch, smallAdapter, smallTransformer } from '../../small-transformer.ts';
 
 const engine = createOnnxruntimeEngine({ threads: 1 });
 const folder = await mkdtemp(join(tmpdir(), 'sana-int8-'));
@@ -21,24 +19,6 @@ afterAll(async () => {
   await engine.close();
   await rm(folder, { recursive: true });
 });
-
-async function read(model: SanaTransformer, name: string): Promise<Float32Array> {
-  const found = model.weights.get(name);
-  if (!found) throw new Error(`no ${name}`);
-  return toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
-}
-
-/** The cosine of two sets of gradients. */
-function cosine(a: StepResult, b: StepResult): number {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (const [name, { data }] of a.gradients) {
-    for (const [i, x] of data.entries()) {
-      const y = b.gradients.get(name)?.data[i] ?? Number.NaN;
-      [ab, aa, bb] = [ab + x * y, aa + x * x, bb + y * y];
-    }
-  }
-  return ab / Math.sqrt(aa * bb);
-}
 
 describe('quantizeTransformer', () => {
   const file = join(folder, 'plain.safetensors');
@@ -52,14 +32,14 @@ describe('quantizeTransformer', () => {
 
   it('rounds each channel to its nearest steps, forward and backward', async () => {
     const module = 'transformer_blocks.1.attn1.to_q';
-    const kernel = await read(exact, `${module}.weight`);
+    const kernel = await readWeight(exact.weights, `${module}.weight`);
     const [forward, scales] = [
-      await read(quantized, `${module}.weight.int8`),
-      await read(quantized, `${module}.weight.int8_scales`),
+      await readWeight(quantized.weights, `${module}.weight.int8`),
+      await readWeight(quantized.weights, `${module}.weight.int8_scales`),
     ];
     const [backward, inputScales] = [
-      await read(quantized, `${module}.weight.int8_backward`),
-      await read(quantized, `${module}.weight.int8_backward_scales`),
+      await readWeight(quantized.weights, `${module}.weight.int8_backward`),
+      await readWeight(quantized.weights, `${module}.weight.int8_backward_scales`),
     ];
     const d = scales.length;
     for (const [i, value] of kernel.entries()) {
@@ -82,12 +62,12 @@ describe('quantizeTransformer', () => {
     await handle.close();
     const again = await quantizeTransformer(exact, options);
     const name = 'transformer_blocks.0.ff.conv_point.weight.int8';
-    expect(await read(again, name)).toEqual(await read(quantized, name));
+    expect(await readWeight(again.weights, name)).toEqual(await readWeight(quantized.weights, name));
     const remade = (await stat(file)).mtimeMs;
     expect(remade).not.toBe(made);
 
     const limited = await quantizeTransformer(exact, { ...options, limit: 64 });
-    expect(Math.max(...(await read(limited, name)).map(Math.abs))).toBe(64);
+    expect(Math.max(...(await readWeight(limited.weights, name)).map(Math.abs))).toBe(64);
     expect((await stat(file)).mtimeMs).not.toBe(remade);
     await quantizeTransformer(exact, options);
   });
@@ -120,8 +100,8 @@ describe('quantizeTransformer', () => {
     for (const got of others) {
       if (!expected) throw new Error('a result expected');
       expect(Math.abs(got.loss / expected.loss - 1)).toBeLessThan(0.01);
-      expect(cosine(expected, got)).toBeGreaterThan(0.99);
-      expect(cosine(expected, got)).toBeLessThan(0.999999);
+      expect(cosineOfGradients(expected, got)).toBeGreaterThan(0.99);
+      expect(cosineOfGradients(expected, got)).toBeLessThan(0.999999);
     }
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -51,24 +51,15 @@ describe('quantizeTransformer', () => {
     expect(Math.max(...forward.map(Math.abs))).toBe(127);
   });
 
-  it('makes the file once, again when it is damaged or of another model', async () => {
+  it('makes the file once, and again with another limit', async () => {
     const made = (await stat(file)).mtimeMs;
     await quantizeTransformer(exact, options);
     expect((await stat(file)).mtimeMs).toBe(made);
 
-    const handle = await open(file, 'r+');
-    const { size } = await handle.stat();
-    await handle.write(Uint8Array.of(77), 0, 1, size - 100);
-    await handle.close();
-    const again = await quantizeTransformer(exact, options);
     const name = 'transformer_blocks.0.ff.conv_point.weight.int8';
-    expect(await readWeight(again.weights, name)).toEqual(await readWeight(quantized.weights, name));
-    const remade = (await stat(file)).mtimeMs;
-    expect(remade).not.toBe(made);
-
     const limited = await quantizeTransformer(exact, { ...options, limit: 64 });
     expect(Math.max(...(await readWeight(limited.weights, name)).map(Math.abs))).toBe(64);
-    expect((await stat(file)).mtimeMs).not.toBe(remade);
+    expect((await stat(file)).mtimeMs).not.toBe(made);
     await quantizeTransformer(exact, options);
   });
 

@@ -3,6 +3,7 @@ import { formatShape } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { elementCount, float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { type Derivation, derivationOf, type Value } from '../graph/value.ts';
+import { winogradKernelRows } from '../graph/winograd.ts';
 import { fileOf, isTensorLocation, readTensor, type TensorLocation, type Weights } from '../io/safetensors.ts';
 
 /**
@@ -21,10 +22,7 @@ export async function findWeight(graph: Graph, weights: Weights, name: string): 
     base = derived.name;
   }
   if (derivations.length === 0) return find(weights, name, value);
-  const parts = derivations.reduce(
-    (product, derivation) => product * (pixelOf(derivation) ? 9 / 4 : partOf(derivation).count),
-    1,
-  );
+  const parts = derivations.reduce((product, derivation) => product * sourceElements(derivation), 1);
   const source = find(weights, base, value, { anyDType: true, parts });
   let data = toFloat32(isTensorLocation(source) ? await readTensor(source) : source);
   for (const derivation of derivations) {
@@ -33,8 +31,16 @@ export async function findWeight(graph: Graph, weights: Weights, name: string): 
     if (derivation === 'reversed') data = reversed(data, value);
     const pixel = pixelOf(derivation);
     if (pixel) data = pixelKernels(data, pixel);
+    const row = winogradRowOf(derivation);
+    if (row) data = winogradKernels(data, row);
   }
   return float32(value.shape.map(Number), data);
+}
+
+/** How many elements of its source a derivation takes for each of its own. */
+function sourceElements(derivation: Derivation): number {
+  if (pixelOf(derivation)) return 9 / 4;
+  return winogradRowOf(derivation) ? 3 : partOf(derivation).count;
 }
 
 /** Which part of how many a derivation takes: the first of one where it takes all. */
@@ -47,6 +53,12 @@ function partOf(derivation: Derivation): { readonly index: number; readonly coun
 function pixelOf(derivation: Derivation): readonly [row: number, column: number] | undefined {
   const [, row, column] = /^pixel (\d)\/(\d)$/.exec(derivation)?.map(Number) ?? [];
   return row === undefined || column === undefined ? undefined : [row, column];
+}
+
+/** What a derivation of Winograd's takes of the three rows of a kernel. */
+function winogradRowOf(derivation: Derivation): readonly [number, number, number] | undefined {
+  const [, index] = /^winograd (\d)\/6$/.exec(derivation) ?? [];
+  return index === undefined ? undefined : winogradKernelRows[Number(index)];
 }
 
 function find(
@@ -92,6 +104,17 @@ function pixelKernels(data: Float32Array, [row, column]: readonly [number, numbe
         result[to] = (result[to] ?? 0) + (data[kernel * 9 + 3 * i + j] ?? 0);
       }
     }
+  }
+  return result;
+}
+
+/** Kernels of one row of 3x3 ones, each a sum of their three rows. */
+function winogradKernels(data: Float32Array, factors: readonly [number, number, number]): Float32Array {
+  const [first, second, third] = factors;
+  const result = new Float32Array(data.length / 3);
+  for (let to = 0; to < result.length; to++) {
+    const from = Math.floor(to / 3) * 9 + (to % 3);
+    result[to] = first * (data[from] ?? 0) + second * (data[from + 3] ?? 0) + third * (data[from + 6] ?? 0);
   }
   return result;
 }

@@ -11,6 +11,7 @@ import { mul } from '../graph/ops/elementwise.ts';
 import { float32, tensor, type Tensor, tensorBytes } from '../graph/tensor.ts';
 import { input } from '../graph/value.ts';
 import { widenWeights } from '../graph/widen-weights.ts';
+import { winogradConvolutions } from '../graph/winograd.ts';
 import { isTensorLocation, readTensor, type TensorLocation, type Weights } from '../io/safetensors.ts';
 import { findCudaLibrary, missingLibraries } from './cuda-libraries.ts';
 import type { CompileOptions, Engine, Executable } from './engine.ts';
@@ -144,8 +145,9 @@ export function createOnnxruntimeEngine({
     { recomputes = false }: CompileOptions = {},
   ): Promise<Executable> {
     // Only the CPU and CUDA cast bfloat16, and not every GPU has float16.
-    const graph = provider === 'cpu' || provider === 'cuda' ? given : widenWeights(given);
-    const { folder, locate, parts } = await placeWeights(graph, weights, graph !== given);
+    const suited = provider === 'cpu' || provider === 'cuda' ? given : widenWeights(given);
+    const graph = provider === 'cpu' && arch() === 'x64' ? winogradConvolutions(suited) : suited;
+    const { folder, locate, parts } = await placeWeights(graph, weights, suited !== given);
     if (provider === 'webgpu') await (device ??= keepDevice());
     // Copied, since a buffer that comes out of Node's pool cannot be handed over.
     const sizes: FedSize[] = [];

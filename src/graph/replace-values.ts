@@ -1,4 +1,5 @@
 import { ancestors } from './gradients.ts';
+import { createGraph, type Graph } from './graph.ts';
 import { type Node, outputOf, type Value } from './value.ts';
 
 /**
@@ -18,4 +19,29 @@ export function replaceValues(value: Value, replacements: ReadonlyMap<Value, Val
     if (inputs.some((one, i) => one !== node.inputs[i])) rebuilt.set(node, node.withInputs(inputs));
   }
   return moved(value);
+}
+
+/**
+ * A graph with other values in the place of some nodes' first output. All nodes are made anew in the old order, which is
+ * what decides how long results are kept.
+ * @param replace what takes the node's place, if anything; `inputs` are what the node's own have become
+ */
+export function rewriteGraph(
+  graph: Graph,
+  replace: (node: Node, inputs: readonly Value[]) => Value | undefined,
+): Graph {
+  const replaced = new Map<Value, Value>();
+  for (const node of graph.nodes) {
+    if (node.leaf) continue;
+    const inputs = node.inputs.map((value) => replaced.get(value) ?? value);
+    const instead = replace(node, inputs);
+    const made = instead ? [instead] : node.withInputs(inputs).outputs;
+    for (const [i, value] of made.entries()) {
+      const old = node.outputs[i];
+      if (old) replaced.set(old, value);
+    }
+  }
+  return createGraph(
+    Object.fromEntries([...graph.outputs].map(([name, value]) => [name, replaced.get(value) ?? value])),
+  );
 }

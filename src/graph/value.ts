@@ -82,6 +82,8 @@ export interface Node {
   readonly op: string;
   readonly leaf?: Leaf;
   readonly inputs: readonly Value[];
+  /** What the op was given beside values; see the op's file. */
+  readonly attributes?: unknown;
   readonly outputs: readonly Value[];
   /** The same op with the same attributes on other inputs of the same types. */
   readonly withInputs: (inputs: readonly Value[]) => Node;
@@ -102,6 +104,12 @@ const unpacking: ReadonlySet<string> = new Set(['cast', 'dequantizeNf4']);
  */
 export function unpacksWeight({ op, inputs }: Node): boolean {
   return unpacking.has(op) && inputs.every(({ node }) => node.leaf?.kind === 'weight');
+}
+
+/** The name of the frozen weight that a value is, be it cast to float32. */
+export function weightNameOf({ node }: Value): string | undefined {
+  const { leaf } = node.op === 'cast' ? (node.inputs[0]?.node ?? node) : node;
+  return leaf?.kind === 'weight' ? leaf.name : undefined;
 }
 
 let nodes = 0;
@@ -130,6 +138,7 @@ export function defineOp<I extends readonly (Value | undefined)[], A>(
       id: nodes++,
       op: rules.name,
       inputs: given,
+      attributes,
       outputs,
       withInputs(others) {
         if (others.length !== given.length)
@@ -202,9 +211,15 @@ export function weight(name: string, shape: readonly number[], dtype: DType = 'f
 /**
  * What an engine makes of a weight when it loads it: its numbers as float32; those with the last two axes reversed; the
  * second of four equal parts of them ('part 1/4'); of 3x3 kernels the 2x2 ones that they are to the pixels of every other
- * row and column of a picture interpolated to twice its size ('pixel 1/0': of odd rows and even columns).
+ * row and column of a picture interpolated to twice its size ('pixel 1/0': of odd rows and even columns); the first of the six
+ * rows that 3x3 kernels become in src/graph/winograd.ts ('winograd 0/6').
  */
-export type Derivation = 'float32' | 'reversed' | `part ${number}/${number}` | `pixel ${number}/${number}`;
+export type Derivation =
+  | 'float32'
+  | 'reversed'
+  | `part ${number}/${number}`
+  | `pixel ${number}/${number}`
+  | `winograd ${number}/6`;
 
 /** A float32 weight made of a weight in the files, for small ones that kernels want to know beforehand. */
 export function derivedWeight(name: string, shape: readonly number[], derivation: Derivation): Value {
@@ -219,7 +234,7 @@ export function derivationOf(name: string): { readonly name: string; readonly de
 }
 
 function isDerivation(text: string): text is Derivation {
-  return text === 'float32' || text === 'reversed' || /^(part \d+\/\d+|pixel [01]\/[01])$/.test(text);
+  return text === 'float32' || text === 'reversed' || /^(part \d+\/\d+|pixel [01]\/[01]|winograd [0-5]\/6)$/.test(text);
 }
 
 /** A tensor that is part of the graph. */

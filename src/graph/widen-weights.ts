@@ -1,5 +1,6 @@
-import { createGraph, type Graph } from './graph.ts';
-import { derivedWeight, type Node, type Value } from './value.ts';
+import type { Graph } from './graph.ts';
+import { rewriteGraph } from './replace-values.ts';
+import { derivedWeight, type Node, weightNameOf } from './value.ts';
 
 /**
  * The same computation with weights of 16 bits as float32 from the beginning, in place of casts in every run: for
@@ -7,26 +8,11 @@ import { derivedWeight, type Node, type Value } from './value.ts';
  */
 export function widenWeights(graph: Graph): Graph {
   if (!graph.nodes.some(isWeightCast)) return graph;
-  const replaced = new Map<Value, Value>();
-  for (const node of graph.nodes) {
-    const { leaf, inputs, outputs } = node;
-    if (leaf) continue;
-    const [output] = outputs;
-    const source = inputs[0]?.node.leaf;
-    if (output && source?.kind === 'weight' && isWeightCast(node)) {
-      replaced.set(output, derivedWeight(source.name, output.shape.map(Number), 'float32'));
-      continue;
-    }
-    // Made anew in the old order, which is what decides how long results are kept.
-    const copy = node.withInputs(inputs.map((value) => replaced.get(value) ?? value));
-    for (const [i, value] of outputs.entries()) {
-      const made = copy.outputs[i];
-      if (made) replaced.set(value, made);
-    }
-  }
-  return createGraph(
-    Object.fromEntries([...graph.outputs].map(([name, value]) => [name, replaced.get(value) ?? value])),
-  );
+  return rewriteGraph(graph, (node) => {
+    const [output] = node.outputs;
+    const name = output && isWeightCast(node) ? weightNameOf(output) : undefined;
+    return output && name !== undefined ? derivedWeight(name, output.shape.map(Number), 'float32') : undefined;
+  });
 }
 
 function isWeightCast({ op, inputs: [source], outputs: [output] }: Node): boolean {

@@ -2,7 +2,7 @@ import { cast } from '../graph/ops/elementwise.ts';
 import { dequantizeNf4, nf4Block } from '../graph/ops/nf4.ts';
 import { split } from '../graph/ops/movement.ts';
 import { type DType, elementCount } from '../graph/tensor.ts';
-import { derivedWeight, type Value, weight } from '../graph/value.ts';
+import { derivedWeight, type Value, weight, weightNameOf } from '../graph/value.ts';
 import type { Weights } from '../io/safetensors.ts';
 import { takeTensor } from '../io/take-tensor.ts';
 
@@ -84,11 +84,9 @@ export function weightParts(value: Value, count: number): readonly Value[] {
  * loaded.
  */
 export function pixelKernels(kernel: Value): readonly Value[] {
-  const { node } = kernel;
-  // Of a weight that is cast in every run too.
-  const { leaf } = node.op === 'cast' ? (node.inputs[0]?.node ?? node) : node;
-  if (leaf?.kind !== 'weight') throw new RangeError(`pixelKernels: a weight expected, got ${node.op}`);
+  const name = weightNameOf(kernel);
+  if (name === undefined) throw new RangeError(`pixelKernels: a weight expected, got ${kernel.node.op}`);
   const [out = 1, inner = 1] = kernel.shape.map(Number);
   const places = ['0/0', '0/1', '1/0', '1/1'] as const;
-  return places.map((place) => derivedWeight(leaf.name, [out, inner, 2, 2], `pixel ${place}`));
+  return places.map((place) => derivedWeight(name, [out, inner, 2, 2], `pixel ${place}`));
 }

@@ -1,14 +1,15 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 
 import { addDims, type Dim, floorDivDim, formatShape, mulDims } from '../dim.ts';
-import { defineOp, derivedWeight, outputOf, type Value } from '../value.ts';
+import { defineOp, derivedWeight, type Node, outputOf, type Value } from '../value.ts';
 import { reduceSum, reshape } from './broadcast.ts';
 import { matMul } from './matmul.ts';
 import { concat, reverse, transpose } from './movement.ts';
 
-/** How a convolution moves: the same stride on both axes. */
+/** How a convolution moves. */
 export interface Conv2dOptions {
-  readonly stride?: number;
+  /** The same on both axes, or of rows and of columns. @default 1 */
+  readonly stride?: number | Strides;
   /** Zeros around the picture: as many on all sides, or on each. */
   readonly padding?: number | Sides;
   readonly groups?: number;
@@ -16,14 +17,18 @@ export interface Conv2dOptions {
 
 type Sides = readonly [top: number, left: number, bottom: number, right: number];
 
+type Strides = readonly [rows: number, columns: number];
+
 interface Attributes {
-  readonly stride: number;
+  readonly stride: Strides;
   readonly padding: Sides;
   readonly groups: number;
 }
 
+const conv2dName = 'conv2d';
+
 const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attributes>({
-  name: 'conv2d',
+  name: conv2dName,
   infer([x, kernel, bias], { stride, padding, groups }) {
     const [b, c, h, w] = x.shape;
     const [out, perGroup, kh, kw] = kernel.shape;
@@ -45,8 +50,9 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
       throw new RangeError(`conv2d: a bias [${out}] expected, got ${formatShape(bias.shape)}`);
     }
     const [top, left, bottom, right] = padding;
-    const size = (dim: Dim, more: number): Dim => addDims(floorDivDim(addDims(dim, more), stride), 1);
-    return [{ dtype: x.dtype, shape: [b, out, size(h, top + bottom - kh), size(w, left + right - kw)] }];
+    const size = (dim: Dim, more: number, step: number): Dim => addDims(floorDivDim(addDims(dim, more), step), 1);
+    const rows = size(h, top + bottom - kh, stride[0]);
+    return [{ dtype: x.dtype, shape: [b, out, rows, size(w, left + right - kw, stride[1])] }];
   },
   gradient({ inputs: [x, kernel, bias], attributes, dy, wants }) {
     return [
@@ -57,7 +63,7 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
   },
   onnx({ inputs: [, kernel], attributes: { stride, padding, groups }, emit, names, outputNames }) {
     emit.node('Conv', names, outputNames, {
-      strides: [stride, stride],
+      strides: [...stride],
       pads: [...padding],
       group: groups,
       kernel_shape: kernel.shape.slice(2).map(Number),
@@ -76,13 +82,14 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
       [0, 0],
     ];
     const padded = tf.pad<Tensor4D>(image, edges);
-    const convolve = (part: Tensor4D, weights: Tensor4D): Tensor4D => tf.conv2d(part, weights, stride, 'valid');
+    const strides: [number, number] = [...stride];
+    const convolve = (part: Tensor4D, weights: Tensor4D): Tensor4D => tf.conv2d(part, weights, strides, 'valid');
     let y: Tensor4D;
     if (groups === 1) {
       y = convolve(padded, filter);
     } else if (groups === channels && filter.shape[3] === channels) {
       const depthwise: Tensor4D = tf.transpose(filter, [0, 1, 3, 2]);
-      y = tf.depthwiseConv2d(padded, depthwise, stride, 'valid');
+      y = tf.depthwiseConv2d(padded, depthwise, strides, 'valid');
     } else {
       const filters = tf.split<Tensor4D>(filter, groups, 3);
       const parts = tf.split<Tensor4D>(padded, groups, 3).map((part, i) => convolve(part, filters[i] ?? part));
@@ -97,9 +104,9 @@ const conv2dOp = defineOp<readonly [x: Value, kernel: Value, bias?: Value], Attr
 function gradientOfInput(kernel: Value, dy: Value, { stride, padding: sides, groups }: Attributes): Value {
   const [out = 1, perGroup = 1, kh = 1, kw = 1] = kernel.shape;
   const [padding] = sides;
-  if (stride !== 1 || kh !== kw || sides.some((side) => side !== padding) || padding > Number(kh) - 1) {
+  if (!isOne(stride) || kh !== kw || sides.some((side) => side !== padding) || padding > Number(kh) - 1) {
     throw new RangeError(
-      `conv2d: no gradient for stride ${stride}, padding ${sides.join(', ')} and a kernel of ${kh} x ${kw}; nothing below it can be trained`,
+      `conv2d: no gradient for stride ${stride.join(' x ')}, padding ${sides.join(', ')} and a kernel of ${kh} x ${kw}; nothing below it can be trained`,
     );
   }
   const perOut = Number(out) / groups;
@@ -121,9 +128,9 @@ function gradientOfInput(kernel: Value, dy: Value, { stride, padding: sides, gro
 
 /** dW[o, c] = x[c] correlated with dy[o]: a convolution whose batch is c and whose channels are the samples. */
 function gradientOfKernel(x: Value, kernel: Value, dy: Value, { stride, padding, groups }: Attributes): Value {
-  if (stride !== 1 || groups !== 1) {
+  if (!isOne(stride) || groups !== 1) {
     throw new RangeError(
-      `conv2d: no gradient of a kernel with stride ${stride} and ${groups} groups; it cannot be trained`,
+      `conv2d: no gradient of a kernel with stride ${stride.join(' x ')} and ${groups} groups; it cannot be trained`,
     );
   }
   if (kernel.shape[2] === 1 && kernel.shape[3] === 1 && padding.every((side) => side === 0)) {
@@ -136,6 +143,10 @@ function gradientOfKernel(x: Value, kernel: Value, dy: Value, { stride, padding,
   }
   const samples = transpose(x, [1, 0, 2, 3]); // [C, B, H, W]
   return transpose(conv2d(samples, transpose(dy, [1, 0, 2, 3]), { padding }), [1, 0, 2, 3]);
+}
+
+function isOne([rows, columns]: Strides): boolean {
+  return rows === 1 && columns === 1;
 }
 
 function correlate(dy: Value, x: Value): Value {
@@ -155,8 +166,17 @@ export function conv2d(
   { stride = 1, padding = 0, groups = 1, bias }: Conv2dOptions & { readonly bias?: Value } = {},
 ): Value {
   const sides = typeof padding === 'number' ? ([padding, padding, padding, padding] as const) : padding;
-  const attributes = { stride, padding: sides, groups };
+  const strides = typeof stride === 'number' ? ([stride, stride] as const) : stride;
+  const attributes = { stride: strides, padding: sides, groups };
   return outputOf(bias ? conv2dOp([x, kernel, bias], attributes) : conv2dOp([x, kernel], attributes));
+}
+
+/** Whether a node is a convolution that looks at each pixel and the eight around it, with zeros around the picture. */
+export function isPlain3x3({ op, attributes, inputs: [, kernel] }: Node): boolean {
+  if (op !== conv2dName) return false;
+  const { stride, padding, groups } = attributes as Attributes;
+  const [, , kh, kw] = kernel?.shape ?? [];
+  return kh === 3 && kw === 3 && groups === 1 && isOne(stride) && padding.every((side) => side === 1);
 }
 
 const joinPixelsOp = defineOp<readonly [x: Value], { readonly factor: number }>({

@@ -51,6 +51,20 @@ describe('findWeight', () => {
     expect(await made('1/0')).toEqual(expected(1 + 8, 2 + 4 + 16 + 32, 64, 128 + 256));
   });
 
+  it("makes Winograd's one-row kernels of 3x3 ones", async () => {
+    const kernel: Weights = new Map([
+      ['k', float32([1, 2, 3, 3], Float32Array.of(24, 48, 72, 0, 0, 12, 0, 6, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3))],
+    ]);
+    const made = async (row: 0 | 3 | 5): Promise<unknown> => {
+      const value = derivedWeight('k', [1, 2, 1, 3], `winograd ${row}/6`);
+      return findWeight(createGraph({ y: value }), kernel, `k#winograd ${row}/6`);
+    };
+    const expected = (...data: number[]): unknown => float32([1, 2, 1, 3], Float32Array.from(data));
+    expect(await made(0)).toEqual(expected(6, 12, 18, 0, 0, 0));
+    expect(await made(3)).toEqual(expected(1, 3, 4, 1 / 6, 2 / 6, 3 / 6));
+    expect(await made(5)).toEqual(expected(0, 6, 0, 1, 2, 3));
+  });
+
   it('refuses what is missing, of another dtype or of another size', async () => {
     await expect(find(weight('v', [2]), 'v')).rejects.toThrow('The weight v is missing');
     await expect(find(weight('w', [2, 4]), 'w')).rejects.toThrow('The weight w is bfloat16 [2, 2, 2], and float32');

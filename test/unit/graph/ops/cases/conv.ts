@@ -111,6 +111,12 @@ export const convCases = [
     result([1, 1, 2, 2], [2100, 200, 4321, 402]),
   ),
   opCase(
+    'conv2d with a stride of rows alone',
+    { x: operand([1, 1, 4, 3], range(12), fixed), kernel: operand([1, 1, 2, 1], [1, 100], fixed) },
+    ({ x, kernel }) => conv2d(x, kernel, { stride: [2, 1] }),
+    result([1, 1, 2, 3], [300, 401, 502, 906, 1007, 1108]),
+  ),
+  opCase(
     'joinPixels',
     {
       a: operand([1, 1, 1, 2], [1, 2]),

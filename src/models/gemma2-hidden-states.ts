@@ -4,7 +4,7 @@ import { float32, fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts
 import { assertFinite } from '../io/assert-finite.ts';
 import { isTensorLocation, readRows, type TensorLocation, type Weights } from '../io/safetensors.ts';
 import { takeTensor } from '../io/take-tensor.ts';
-import { gemma2LayerTensors } from './gemma2-config.ts';
+import { type Gemma2Config, gemma2LayerTensors } from './gemma2-config.ts';
 import {
   type CutSequence,
   type EncodingPass,
@@ -48,11 +48,21 @@ export interface Gemma2Result {
 }
 
 /**
- * Rows of every product with weights, the last run's filled up: always as many make every product the same one, in which
- * a row's sums are added up in the same order whatever the other rows are. 192 rows hold Sana's instruction, a caption
- * and the empty prompt; the weights' conversion to float32 then takes a fifth of the time.
+ * How many rows a run of a pass has; the last one is filled up. A row's sums have to be added up in the same order whatever
+ * the other rows are, and are where every product is the same one: of 192 rows, which hold Sana's instruction, a caption
+ * and the empty prompt. On the CPU, where every matrix has more outputs than a run has rows, onnxruntime
+ * (mlas/lib/sgemm.cpp) has threads share the outputs, and parts the sums by the matrix alone, so that a run may have as
+ * many rows as there are: few of a short prompt, and many of many captions, whose weights are converted to float32 in
+ * each run. 48 is a multiple of the rows that its kernels have in registers.
  */
-const rowsPerRun = 192;
+function runHeight({ name }: Engine, config: Gemma2Config, rows: number): number {
+  const outputs = [...gemma2LayerTensors(config).values()].flatMap(([out = 0, inner]) =>
+    inner === undefined ? [] : out,
+  );
+  const [most, step] = [480, 48];
+  if (name !== 'onnxruntime (cpu)' || Math.min(...outputs) <= most) return 192;
+  return Math.ceil(rows / Math.ceil(rows / most) / step) * step;
+}
 
 /**
  * Computes last hidden states with one layer's weights in memory at a time. Requests come back as passes over the
@@ -117,8 +127,9 @@ async function runLayers(
 ): Promise<Float32Array> {
   const { config, weights, prefix } = model;
   const { hidden_size: d, head_dim: h, num_attention_heads: heads, num_key_value_heads: k } = config;
-  const runs = Array.from({ length: Math.ceil(rows / rowsPerRun) }, (_, i) => i * rowsPerRun);
-  const filled = runs.length * rowsPerRun;
+  const height = runHeight(engine, config, rows);
+  const runs = Array.from({ length: Math.ceil(rows / height) }, (_, i) => i * height);
+  const filled = runs.length * height;
   const states = new Float32Array(filled * d);
   states.set(
     await embed(
@@ -140,7 +151,7 @@ async function runLayers(
     store: (outputs: Readonly<Record<string, Tensor>>, row: number) => void | Promise<void>,
   ): Promise<void> {
     for (const row of runs) {
-      const part = Object.entries(feeds).map(([name, feed]) => [name, rowsFrom(feed, row)] as const);
+      const part = Object.entries(feeds).map(([name, feed]) => [name, rowsFrom(feed, row, height)] as const);
       await store(await executable.run(Object.fromEntries(part)), row);
     }
   }
@@ -175,7 +186,7 @@ async function runLayers(
       const context = float32([filled, heads * h], queries);
       await runRows(finish, { hiddenStates, context }, async (outputs, row) => {
         states.set(await finiteStates(outputs['output'], model, under), row * d);
-        advance(Math.min(rows - row, rowsPerRun));
+        advance(Math.min(rows - row, height));
       });
     } finally {
       await finish.dispose();
@@ -195,10 +206,10 @@ async function runLayers(
 }
 
 /** The rows of one run. */
-function rowsFrom({ shape: [, ...inner], data }: Tensor, row: number): Tensor {
+function rowsFrom({ shape: [, ...inner], data }: Tensor, row: number, height: number): Tensor {
   const width = inner.reduce((a, b) => a * b, 1);
   if (!(data instanceof Float32Array)) throw new RangeError('gemma2HiddenStates: rows of float32 expected');
-  return float32([rowsPerRun, ...inner], data.subarray(row * width, (row + rowsPerRun) * width));
+  return float32([height, ...inner], data.subarray(row * width, (row + height) * width));
 }
 
 function ownRows(data: Float32Array, { row, tokens }: Segment, width: number): Float32Array {

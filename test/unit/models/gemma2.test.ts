@@ -8,6 +8,7 @@ import { float32, type Tensor, toFloat32 } from '../../../src/graph/tensor.ts';
 import { openSafetensors, readTensor, type TensorLocation } from '../../../src/io/safetensors.ts';
 import { gemma2HiddenStates, type Gemma2Request } from '../../../src/models/gemma2-hidden-states.ts';
 import { checkGemma2, type Gemma2, loadGemma2 } from '../../../src/models/gemma2.ts';
+import { randomGemma2 } from '../../random-gemma2.ts';
 
 // Made by tools/goldens/gemma2.py.
 const goldens = join(import.meta.dirname, 'goldens');
@@ -31,9 +32,14 @@ async function golden(dtype: string): Promise<{ tokens: number[]; expected: Tens
   return { tokens: [...toFloat32(await read('tokens'))], expected: await read('expected') };
 }
 
-async function statesOf(model: Gemma2, requests: readonly Gemma2Request[], options = {}): Promise<Tensor[]> {
+async function statesOf(
+  model: Gemma2,
+  requests: readonly Gemma2Request[],
+  options = {},
+  computes = engine,
+): Promise<Tensor[]> {
   const states: Tensor[] = [];
-  for await (const { index, hiddenStates } of gemma2HiddenStates(engine, model, requests, options)) {
+  for await (const { index, hiddenStates } of gemma2HiddenStates(computes, model, requests, options)) {
     states[index] = hiddenStates;
   }
   return states;
@@ -89,6 +95,24 @@ describe('gemma2HiddenStates', () => {
     expect(await statesOf(model, requests, { rowsPerPass: 20 })).toEqual(alone);
     expect(await statesOf(model, requests.toReversed())).toEqual(alone.toReversed());
     expect(await statesOf(model, requests.slice(4))).toEqual(alone.slice(4));
+  });
+
+  it('gives the same states of a wide model too, whose runs have other numbers of rows', async () => {
+    const model = randomGemma2(512);
+    const twoThreads = createOnnxruntimeEngine({ threads: 2 });
+    try {
+      for (const computes of [engine, twoThreads]) {
+        const requests = [1, 60, 130, 230, 90].map((length, i) =>
+          all(Array.from({ length }, (_, position) => (i + position * position) % 24)),
+        );
+        const together = await statesOf(model, requests, {}, computes); // 511 rows: two runs of 288
+        for (const [i, request] of requests.entries()) {
+          expect(await statesOf(model, [request], {}, computes)).toEqual([together[i]]); // 48 to 240
+        }
+      }
+    } finally {
+      await twoThreads.close();
+    }
   });
 
   it('gives the states of the positions that are asked for', async () => {

@@ -15,7 +15,7 @@ export interface NamedBatch extends TrainingBatch {
 
 /** What the loop does now and then, each telling what it did. */
 export interface TrainHooks {
-  /** Pictures of the adapter as it is. */
+  /** Pictures of the adapter as it is; at the step that a run goes on from, those that it was stopped before. */
   readonly sample?: { readonly every: number; readonly atStart: boolean; run(step: number): AsyncIterable<TrainEvent> };
   /** Pictures of texts that a person typed while it trains. */
   readonly prompts?: (step: number, prompts: readonly string[]) => AsyncIterable<TrainEvent>;
@@ -30,6 +30,8 @@ export interface TrainHooks {
     readonly checkpoint?: boolean;
     readonly prompts?: readonly string[];
   }>;
+  /** Whether a stop was asked for since then: samples are cut short by it, and what was learned is saved at once. */
+  readonly isStopping?: () => boolean;
 }
 
 /** What the loop needs. */
@@ -74,7 +76,7 @@ export async function* trainLora({
   emaDecay = 0.9999,
   maxNanLosses = 0,
   random,
-  hooks: { sample, prompts, validate, checkpoint, control } = {},
+  hooks: { sample, prompts, validate, checkpoint, control, isStopping } = {},
 }: TrainLoraOptions): AsyncGenerator<TrainEvent, 'done' | 'stopped'> {
   const { parameters } = state;
   const accumulator = createGradientAccumulator(parameters);
@@ -86,19 +88,20 @@ export async function* trainLora({
     const { step } = state;
     const wanted = (await control?.()) ?? { stop: false };
     const last = step >= maxTrainSteps;
-    const due = (every: number): boolean => step !== firstStep && every > 0 && (step % every === 0 || last);
+    const due = (every: number): boolean => every > 0 && (step % every === 0 || last);
 
     // Sample, validate and save: before the step, so that step 0 is the untrained model.
-    if (sample && (wanted.sample === true || due(sample.every) || (step === 0 && sample.every > 0 && sample.atStart)))
+    if (sample && (wanted.sample === true || (due(sample.every) && (step > 0 || sample.atStart))))
       yield* sample.run(step);
     if (prompts && wanted.prompts && wanted.prompts.length > 0) yield* prompts(step, wanted.prompts);
-    if (validate && validate.every > 0 && (due(validate.every) || step === 0)) yield* validate.run(step);
-    if (checkpoint && saved !== step && (wanted.checkpoint === true || due(checkpoint.every) || last || wanted.stop)) {
+    if (validate && due(validate.every) && (step === 0 || step !== firstStep)) yield* validate.run(step);
+    const stop = wanted.stop || isStopping?.() === true;
+    if (checkpoint && saved !== step && (wanted.checkpoint === true || due(checkpoint.every) || last || stop)) {
       yield* checkpoint.run(step);
       saved = step;
     }
+    if (stop) return 'stopped';
     if (last) return 'done';
-    if (wanted.stop) return 'stopped';
 
     // Forward and backward of every micro-batch.
     const learningRate = schedule(step);

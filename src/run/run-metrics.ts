@@ -1,8 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-import sharp from 'sharp';
-
 import type { Example } from '../../datasets/example.ts';
 import { findTransformersModel } from '../caption/bundled-models.ts';
 import { decodeForModels } from '../caption/decode-for-models.ts';
@@ -13,7 +11,7 @@ import type { SampleMetrics, TrainEvent } from '../events.ts';
 import { hubAccess } from '../hub/hub-access.ts';
 import type { RgbPicture } from '../metrics/pillow-resize.ts';
 import { meanMetrics, sampleMetrics } from '../metrics/sample-metrics.ts';
-import { type RunSample, samplePath } from './run-samples.ts';
+import { isPictureOf, type RunSample, samplePath } from './run-samples.ts';
 
 /** Training pictures of a source that samples are compared with, at most: more of them change the mean little. */
 const mostReferences = 64;
@@ -203,16 +201,6 @@ interface Known {
   readonly training: readonly (readonly Float32Array[])[];
   /** Of samples' pictures before training, by their indices. */
   readonly starts: ReadonlyMap<number, Float32Array>;
-}
-
-/** Whether a sample's file says that it is of a prompt: a resumed run may have others. */
-async function isPictureOf(path: string, prompt: string): Promise<boolean> {
-  try {
-    const { comments = [] } = await sharp(path).metadata();
-    return comments.some(({ text }) => text.includes(prompt));
-  } catch {
-    return false;
-  }
 }
 
 interface Embed {

@@ -92,6 +92,27 @@ export interface SamplePlace {
   readonly path: string;
 }
 
+/** Where the pictures of a step go. */
+export function samplePlaces(samples: readonly RunSample[], step: number): readonly SamplePlace[] {
+  return samples.map((request, index) => ({ index, request, path: samplePath(index, step) }));
+}
+
+/** The places that have no picture of their prompt. */
+export async function missingPlaces(runDir: string, places: readonly SamplePlace[]): Promise<readonly SamplePlace[]> {
+  const isThere = await Promise.all(places.map(({ request, path }) => isPictureOf(join(runDir, path), request.prompt)));
+  return places.filter((_, i) => isThere[i] !== true);
+}
+
+/** Whether a file is a picture that was made of a prompt. */
+export async function isPictureOf(path: string, prompt: string): Promise<boolean> {
+  try {
+    const { comments = [] } = await sharp(path).metadata();
+    return comments.some(({ text }) => text.includes(prompt));
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Makes every picture with the adapter as it is, by the sampler of `sana-train sample`. Transformer and autoencoder are
  * compiled for the occasion, so that training keeps no second model in memory.
@@ -102,11 +123,7 @@ export async function* makeSamples(
   modules: AdaptedModules,
   parameters: Params,
   signal?: AbortSignal,
-  places: readonly SamplePlace[] = sampler.samples.map((request, index) => ({
-    index,
-    request,
-    path: samplePath(index, step),
-  })),
+  places: readonly SamplePlace[] = samplePlaces(sampler.samples, step),
 ): AsyncGenerator<TrainEvent> {
   const { runDir, engine, pipeline, cache, models, repair, config } = sampler;
   const transformer = await pipeline.loadTransformer();

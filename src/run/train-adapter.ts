@@ -21,7 +21,7 @@ import { prefetch } from './prefetch.ts';
 import type { PreparedRun } from './prepare-run.ts';
 import { describeChange, type ResumePoint } from './resume-point.ts';
 import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
-import { makeSamples, type RunSampler } from './run-samples.ts';
+import { makeSamples, missingPlaces, type RunSampler, samplePlaces } from './run-samples.ts';
 import { initialState, type TrainState } from './train-state.ts';
 import { type BatchMaker, trainingBatch } from './training-batches.ts';
 import { sampleTyped } from './typed-samples.ts';
@@ -142,7 +142,10 @@ export async function* trainAdapter(
     ...(signal && { signal }),
   });
   const measuredSamples = async function* (step: number): AsyncGenerator<TrainEvent> {
-    yield* makeSamples(sampler, step, modules, shown(), signal);
+    const all = samplePlaces(samples, step);
+    const places = resumeFrom && step === firstStep ? await missingPlaces(runDir, all) : all;
+    if (places.length === 0) return;
+    yield* makeSamples(sampler, step, modules, shown(), signal, places);
     if (metrics) yield* metrics.measure(step);
   };
 
@@ -201,6 +204,7 @@ export async function* trainAdapter(
         run: save,
       },
       ...(control && { control }),
+      ...(signal && { isStopping: () => signal.aborted }),
     },
   });
   let outcome: 'done' | 'stopped';

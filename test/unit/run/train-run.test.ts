@@ -95,3 +95,32 @@ describe('trainRun on a device that is lost', () => {
     expect(lostOne.adapter?.equals(whole.adapter ?? Buffer.of())).toBe(true);
   }, 60_000);
 });
+
+describe('trainRun that is stopped at its last pictures', () => {
+  it('ends there, and makes the others when it goes on', async () => {
+    const { config } = await loadConfig(await tinyRun(join(folder, 'in'), { steps: 2 }));
+    const two = {
+      ...config,
+      run_dir: join(folder, 'pictures'),
+      sample: { ...config.sample, at_start: false, num_images_per_prompt: 2 },
+    };
+    const pictures: string[] = [];
+    const ends: string[] = [];
+    /** Runs until the first picture of the first time. */
+    async function runOn(): Promise<void> {
+      const stop = new AbortController();
+      const options = { config: two, name: 'pictures', version: '0', resume: 'auto', signal: stop.signal };
+      for await (const event of trainRun({ ...options, control: () => Promise.resolve({ stop: false }) })) {
+        if (event.kind === 'end') ends.push(event.reason);
+        if (event.kind !== 'sample') continue;
+        pictures.push(event.path);
+        if (pictures.length === 1) stop.abort();
+      }
+    }
+    await runOn();
+    expect(ends).toEqual(['stopped']);
+    await runOn();
+    expect(ends).toEqual(['stopped', 'done']);
+    expect(pictures).toEqual(['samples/1/step-000002.png', 'samples/2/step-000002.png']);
+  }, 60_000);
+});

@@ -212,6 +212,37 @@ describe('trainLora', () => {
     expect(told).toEqual(['sample 1', 'checkpoint 1', 'checkpoint 3']);
   });
 
+  it('is stopped while it samples, and samples what is due again where it goes on', async () => {
+    const told: string[] = [];
+    const state = await newState();
+    let isStopping = false;
+    const hooks: NonNullable<TrainLoraOptions['hooks']> = {
+      sample: {
+        every: 2,
+        atStart: false,
+        async *run(step) {
+          told.push(`sample ${step}`);
+          isStopping = !told.includes(`checkpoint ${step}`);
+          yield { kind: 'log', message: 'cut' };
+        },
+      },
+      checkpoint: {
+        every: 0,
+        async *run(step) {
+          told.push(`checkpoint ${step}`);
+          yield { kind: 'log', message: 'saved' };
+        },
+      },
+      isStopping: () => isStopping,
+    };
+    const next = async (): Promise<unknown> => {
+      isStopping = false;
+      return (await run(state, { trainingStep: fakeStep(() => 0.1), maxTrainSteps: 3, hooks })).end;
+    };
+    expect([await next(), await next(), await next()]).toEqual(['stopped', 'stopped', 'done']);
+    expect(told).toEqual(['sample 2', 'checkpoint 2', 'sample 2', 'sample 3', 'checkpoint 3', 'sample 3']);
+  });
+
   it('leaves out steps that are not finite, and ends where there are too many, with the weights before', async () => {
     const nanAt = (...calls: number[]): TrainingStep => fakeStep((call) => (calls.includes(call) ? Number.NaN : 0.1));
     const state = await newState();

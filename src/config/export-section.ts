@@ -60,7 +60,7 @@ export const exportSection = z
       }),
     title: z.string().min(1).nullable().default(null).register(optionDocs, {
       about: "The name of the adapter in the model card and in the files' metadata.",
-      defaultText: 'the name of the config file',
+      defaultText: 'the name of `run_dir`',
       mayChange: true,
     }),
     author: z.string().min(1).nullable().default(null).register(optionDocs, {

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import fastGlob from 'fast-glob';
 import { UserError } from '../src/errors.ts';
 import { tensorBytes } from '../src/graph/tensor.ts';
 import type { Tensor } from '../src/graph/tensor.ts';
 import { errorCode, fileError } from '../src/io/file-error.ts';
 import { openSafetensors, readTensor, writeSafetensors } from '../src/io/safetensors.ts';
+import { removeLeftovers } from '../src/io/temporary-path.ts';
 import { byCodePoint } from './list-files.ts';
 
 /** Tensors on disk by key, shared between runs and between processes. */
@@ -34,8 +34,6 @@ export interface CacheOptions {
 
 // Raised when the layout of entries changes; what keys mean has versions of its own.
 const version = 'v1';
-// Younger temporary files may be another process' writes that are under way.
-const staleAfterMs = 24 * 3600 * 1000;
 
 function pathOf(folder: string, key: string): string {
   if (!/^[0-9a-f]{64}$/.test(key)) throw new RangeError(`Cache: the key ${JSON.stringify(key)} is no SHA-256`);
@@ -61,18 +59,6 @@ async function readEntry(path: string, key: string): Promise<ReadonlyMap<string,
   return tensors;
 }
 
-async function removeStaleFiles(folder: string): Promise<void> {
-  const names = await fastGlob('*/.*.tmp', { cwd: folder, dot: true, suppressErrors: true });
-  for (const name of names) {
-    const path = join(folder, name);
-    const age = await stat(path).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0,
-    );
-    if (age > staleAfterMs) await rm(path, { force: true }).catch(() => undefined);
-  }
-}
-
 /**
  * Opens a cache, making its folder if need be.
  * @throws UserError when the folder cannot be made or read
@@ -89,7 +75,7 @@ export async function openCache(folder: string, { onNotice = () => undefined }: 
   } catch (error) {
     throw fileError(error, 'open the cache', folder);
   }
-  await removeStaleFiles(join(folder, version));
+  await removeLeftovers(join(folder, version), '*/.*.tmp');
 
   return {
     folder,

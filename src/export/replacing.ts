@@ -1,15 +1,16 @@
-import { randomUUID } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname } from 'node:path';
 
 import { fileError } from '../io/file-error.ts';
+import { removeLeftovers, temporaryPath } from '../io/temporary-path.ts';
 
 /**
  * Writes a file or folder under a temporary name beside its own, which it gets once it was also found right: what was
- * there before stays until then.
+ * there before stays until then. What a killed process left half written is removed first: a model is gigabytes.
  */
 export async function replacing<T>(output: string, write: (temporary: string) => Promise<T>): Promise<T> {
-  const temporary = join(dirname(resolve(output)), `.${basename(output)}.${randomUUID()}.tmp`);
+  await removeLeftovers(dirname(output));
+  const temporary = temporaryPath(output);
   try {
     const result = await write(temporary);
     await rm(output, { recursive: true, force: true });

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode, fileError } from './file-error.ts';
+import { temporaryPath } from './temporary-path.ts';
 
 /** Appends bytes to a file that is being written; resolves once the system has taken them. */
 export type Append = (bytes: Uint8Array) => Promise<void>;
@@ -53,7 +53,7 @@ export async function syncFolder(folder: string): Promise<void> {
  */
 export async function writeAtomically(path: string, write: (append: Append) => Promise<void>): Promise<void> {
   const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`);
+  const temporary = temporaryPath(path);
   try {
     await mkdir(folder, { recursive: true });
     const handle = await open(temporary, 'wx');

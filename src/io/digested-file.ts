@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 import { UserError } from '../errors.ts';
 import { tensor, tensorBytes, type Tensor } from '../graph/tensor.ts';
@@ -12,6 +13,7 @@ import {
   type TensorLocation,
   writeSafetensors,
 } from './safetensors.ts';
+import { removeLeftovers } from './temporary-path.ts';
 
 /** What a file is to hold. */
 export interface DigestedFile {
@@ -72,6 +74,7 @@ async function openWhole({
 }
 
 async function write({ file, metadata, tensors, signal }: DigestedFile): Promise<LocatedTensors> {
+  await removeLeftovers(dirname(file));
   const hash = createHash('sha256');
   const hashed = [...tensors].map(([name, source]): [string, LazyTensor] => {
     const read = async (): Promise<Tensor> => {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { syncFolder, writeJson } from '../io/atomic-write.ts';
 import { fileError } from '../io/file-error.ts';
+import { removeLeftovers, temporaryPath } from '../io/temporary-path.ts';
 import { readJsonObject } from '../io/json.ts';
 import { openSafetensors, readTensor, writeSafetensors } from '../io/safetensors.ts';
 import { adapterFileName, readAdapter, writeAdapter } from '../lora/adapter-file.ts';
@@ -77,9 +78,9 @@ export async function saveCheckpoint(
 ): Promise<string> {
   const parent = folderOf(runDir);
   const path = join(parent, `step-${state.step}`);
-  const temporary = join(parent, `.step-${state.step}.${process.pid}.tmp`);
+  const temporary = temporaryPath(path);
   try {
-    await rm(temporary, { recursive: true, force: true });
+    await removeLeftovers(parent);
     await mkdir(temporary, { recursive: true });
     await writeAdapter(join(temporary, adapterFileName), { modules, tensors: state.parameters }, { rslora });
     await writeSafetensors(join(temporary, optimizerFile), stateTensors(state.optimizer));

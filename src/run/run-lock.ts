@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 import { UserError } from '../errors.ts';
 import { errorCode, fileError } from '../io/file-error.ts';
+import { isAlive } from '../io/temporary-path.ts';
 
 const lockSchema = z.object({ pid: z.int(), host: z.string(), since: z.string() });
 
@@ -59,10 +60,5 @@ async function ownerOf(path: string): Promise<string | undefined> {
   const name = `process ${pid} on ${host} since ${since}`;
   if (host !== hostname()) return name; // a network drive: whether it lives cannot be seen from here
   if (pid === process.pid) return undefined;
-  try {
-    process.kill(pid, 0);
-    return name;
-  } catch (error) {
-    return errorCode(error) === 'EPERM' ? name : undefined;
-  }
+  return isAlive(pid) ? name : undefined;
 }

@@ -8,6 +8,7 @@ import { EngineError } from '../engine/engine-error.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { TrainEvent } from '../events.ts';
 import { writeText } from '../io/atomic-write.ts';
+import { removeLeftovers } from '../io/temporary-path.ts';
 import { chooseEngine } from './choose-engine.ts';
 import { createEngine, engineSpeed } from './create-engine.ts';
 import { exportRun } from './export-run.ts';
@@ -75,6 +76,7 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
   await checkWritable([runDir, ...(config.dataset.cache_dir === null ? [] : [config.dataset.cache_dir])]);
   await mkdir(runDir, { recursive: true });
   const lock = await lockRun(runDir);
+  await removeLeftovers(runDir, '**/.*.tmp');
   let opened: Engine | undefined;
   try {
     const chosen = await chooseEngine(config.train.precision === 'fp32' ? config.model.engine : 'cpu');

@@ -7,6 +7,7 @@ import { float32 } from '../../../src/graph/tensor.ts';
 import { adaptedModules, type AdapterConfig, parameterName } from '../../../src/lora/adapter-config.ts';
 import { createAdapter } from '../../../src/lora/create-adapter.ts';
 import { readAnyAdapter } from '../../../src/lora/formats/read-any-adapter.ts';
+import { temporaryPath } from '../../../src/io/temporary-path.ts';
 import { createOptimizer } from '../../../src/optim/create-optimizer.ts';
 import { listCheckpoints, loadCheckpoint, saveCheckpoint } from '../../../src/run/checkpoint.ts';
 import { createRandom } from '../../../src/random.ts';
@@ -132,8 +133,12 @@ describe('loadCheckpoint', () => {
     );
   });
 
-  it('does not take for whole what a crash left', async () => {
-    await mkdir(join(runDir, 'checkpoints', '.step-7.123.tmp'), { recursive: true });
+  it('does not take for whole what a crash left, and removes it with the next one', async () => {
+    const left = temporaryPath(join(runDir, 'checkpoints', 'step-7')).replace(`-${process.pid}-`, '-999999999-');
+    await mkdir(left, { recursive: true });
+    await writeFile(join(left, 'state.json'), '{');
     expect(await listCheckpoints(runDir)).toEqual([]);
+    await save(8);
+    expect(await readdir(join(runDir, 'checkpoints'))).toEqual(['step-8']);
   });
 });

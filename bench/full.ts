@@ -37,15 +37,17 @@ export function addFullCommands(program: Command): void {
     .addOption(new Option('--model <name>', 'the text encoder').choices(['gemma-2-2b']).default('gemma-2-2b'))
     .option('--layers <n>', 'layers of its 26', Number, 26)
     .option('--tokens <n>', 'tokens of the prompt with its instruction', Number, 280)
-    .addOption(storageOption())
+    .addOption(
+      new Option('--precision <p>', 'how the weights are stored, or int8')
+        .choices([...Object.keys(storage), 'int8'])
+        .default('bf16'),
+    )
     .option('--runs <n>', 'runs to time', Number, 2)
-    .action(
-      async ({ layers, tokens, precision, runs }: Runs & { layers: number; tokens: number; precision: Storage }) => {
-        await report(`text, ${layers} layers, ${tokens} tokens, ${precision}`, runs, () =>
-          openText({ layers, precision, tokens }),
-        );
-      },
-    );
+    .action(async ({ layers, tokens, precision, runs }: Runs & Parameters<typeof openText>[0]) => {
+      await report(`text, ${layers} layers, ${tokens} tokens, ${precision}`, runs, () =>
+        openText({ layers, precision, tokens }),
+      );
+    });
 
   program
     .command('vae')

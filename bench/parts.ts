@@ -1,13 +1,18 @@
 /** Parts of a pipeline that run at their true size on random weights. Each run gives its seconds. */
+import { join } from 'node:path';
+
 import { InvalidArgumentError } from 'commander';
 
 import { createFlowDpmSolver } from '../samplers/flow-dpm-solver.ts';
+import type { Engine } from '../src/engine/engine.ts';
 import { createOnnxruntimeEngine } from '../src/engine/onnxruntime.ts';
 import { elementCount, float32, type Tensor } from '../src/graph/tensor.ts';
 import { createDcAe, loadDcAe } from '../src/models/dc-ae.ts';
 import { gemma2HiddenStates } from '../src/models/gemma2-hidden-states.ts';
-import { loadGemma2 } from '../src/models/gemma2.ts';
+import { type Gemma2, loadGemma2 } from '../src/models/gemma2.ts';
 import { createPredictor } from '../src/models/predict-velocity.ts';
+import { quantizedLimit } from '../src/models/quantized-limit.ts';
+import { quantizeGemma2 } from '../src/models/quantize-gemma2.ts';
 import { denoise } from '../src/pipeline/denoise.ts';
 import { createRandom } from '../src/random.ts';
 import { randomModel, sanaSizes } from './random-model.ts';
@@ -44,7 +49,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 /** What a text encoder reads: one caption behind the instruction, which a cache does not share with others. */
 export interface TextOptions {
   readonly layers: number;
-  readonly precision: Storage;
+  readonly precision: Storage | 'int8';
   /** Tokens that are not padding. */
   readonly tokens: number;
 }
@@ -52,7 +57,9 @@ export interface TextOptions {
 /** Gemma-2-2B's shapes on one prompt. */
 export async function openText({ layers, precision, tokens }: TextOptions): Promise<Part> {
   const engine = createOnnxruntimeEngine();
-  const model = await loadGemma2(await randomModel({ kind: 'text', layers, dtype: storage[precision] }));
+  const folder = await randomModel({ kind: 'text', layers, dtype: storage[precision === 'int8' ? 'bf16' : precision] });
+  const exact = await loadGemma2(folder);
+  const model = precision === 'int8' ? await inEightBits(engine, exact, folder) : exact;
   const random = createRandom('tokens');
   const inputIds = Array.from({ length: tokens }, () => random.integer(model.config.vocab_size));
   const positions = inputIds.map((_, i) => i);
@@ -65,6 +72,11 @@ export async function openText({ layers, precision, tokens }: TextOptions): Prom
       }),
     close: () => engine.close(),
   };
+}
+
+async function inEightBits(engine: Engine, model: Gemma2, folder: string): Promise<Gemma2> {
+  const limit = await quantizedLimit(engine);
+  return quantizeGemma2(model, { file: join(folder, 'int8.cache'), modelKey: 'random', limit });
 }
 
 /** What an autoencoder computes. */

@@ -82,11 +82,11 @@ async function openOurs(options: VersusOptions): Promise<Part> {
     case 'decode':
       return openVae({ size, half: what, precision });
     case 'text':
-      return openText({ layers, precision, tokens });
+      return openText({ layers, precision: options.precision === 'int8' ? 'int8' : precision, tokens });
   }
 }
 
-/** Only the transformer has 8 or 4 bits. */
+/** What files hold; the autoencoder has no 8 bits, and only the transformer has 4. */
 function storedPrecision(precision: StepOptions['precision']): Storage {
   return precision === 'int8' || precision === 'nf4' ? 'bf16' : precision;
 }

@@ -6,6 +6,8 @@ import type { Weights } from '../io/safetensors.ts';
 export interface CompileOptions {
   /** Whether the graph recomputes what it computed before, which must not be merged again. @default false */
   readonly recomputes?: boolean;
+  /** Whether it runs so seldom that to bring its weights into an order that suits products is not worth the time. @default false */
+  readonly runsSeldom?: boolean;
 }
 
 /** A compiled graph. */

@@ -142,7 +142,7 @@ export function createOnnxruntimeEngine({
   async function compile(
     given: Graph,
     weights: Weights,
-    { recomputes = false }: CompileOptions = {},
+    { recomputes = false, runsSeldom = false }: CompileOptions = {},
   ): Promise<Executable> {
     // Only the CPU and CUDA cast bfloat16, and not every GPU has float16.
     const suited = provider === 'cpu' || provider === 'cuda' ? given : widenWeights(given);
@@ -157,7 +157,7 @@ export function createOnnxruntimeEngine({
       ...(provider !== 'cpu' && { onSize: (size: FedSize) => sizes.push(size) }),
     };
     const model = new Uint8Array(serialize(graph, options));
-    const prepacks = [...graph.weights.values()].some(({ dtype }) => dtype === 'int8');
+    const prepacks = !runsSeldom && [...graph.weights.values()].some(({ dtype }) => dtype === 'int8');
     const request = { ...compileRequest(model, folder, { recomputes, prepacks }), parts };
     const { session } = request;
     const { fixed } = await ask(request, [model.buffer, ...parts.map(({ data }) => data.buffer)]);

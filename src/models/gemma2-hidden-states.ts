@@ -4,7 +4,7 @@ import { float32, fromFloat32, type Tensor, toFloat32 } from '../graph/tensor.ts
 import { assertFinite } from '../io/assert-finite.ts';
 import { isTensorLocation, readRows, type TensorLocation, type Weights } from '../io/safetensors.ts';
 import { takeTensor } from '../io/take-tensor.ts';
-import { type Gemma2Config, gemma2LayerTensors } from './gemma2-config.ts';
+import { gemma2LayerTensors } from './gemma2-config.ts';
 import {
   type CutSequence,
   type EncodingPass,
@@ -15,6 +15,7 @@ import {
   segmentMask,
   startOf,
 } from './gemma2-segments.ts';
+import { gemma2Layer } from './gemma2-layer.ts';
 import { type Gemma2, gemma2Attention, gemma2FinalNorm, gemma2Output, gemma2Projections } from './gemma2.ts';
 import { weightReader } from './weights.ts';
 
@@ -53,14 +54,15 @@ export interface Gemma2Result {
  * and the empty prompt. On the CPU, where every matrix has more outputs than a run has rows, onnxruntime
  * (mlas/lib/sgemm.cpp) has threads share the outputs, and parts the sums by the matrix alone, so that a run may have as
  * many rows as there are: few of a short prompt, and many of many captions, whose weights are converted to float32 in
- * each run. 48 is a multiple of the rows that its kernels have in registers.
+ * each run. 48 is a multiple of the rows that its kernels have in registers. Sums of whole numbers are the same in any order.
  */
-function runHeight({ name }: Engine, config: Gemma2Config, rows: number): number {
+function runHeight({ name }: Engine, { config, weights }: Gemma2, rows: number): number {
+  const isQuantized = [...weights.values()].some(({ dtype }) => dtype === 'int8');
   const outputs = [...gemma2LayerTensors(config).values()].flatMap(([out = 0, inner]) =>
     inner === undefined ? [] : out,
   );
   const [most, step] = [480, 48];
-  if (name !== 'onnxruntime (cpu)' || Math.min(...outputs) <= most) return 192;
+  if (!isQuantized && (name !== 'onnxruntime (cpu)' || Math.min(...outputs) <= most)) return 192;
   return Math.ceil(rows / Math.ceil(rows / most) / step) * step;
 }
 
@@ -127,8 +129,9 @@ async function runLayers(
 ): Promise<Float32Array> {
   const { config, weights, prefix } = model;
   const { hidden_size: d, head_dim: h, num_attention_heads: heads, num_key_value_heads: k } = config;
-  const height = runHeight(engine, config, rows);
+  const height = runHeight(engine, model, rows);
   const runs = Array.from({ length: Math.ceil(rows / height) }, (_, i) => i * height);
+  const runsSeldom = runs.length <= 2;
   const filled = runs.length * height;
   const states = new Float32Array(filled * d);
   states.set(
@@ -152,15 +155,17 @@ async function runLayers(
   ): Promise<void> {
     for (const row of runs) {
       const part = Object.entries(feeds).map(([name, feed]) => [name, rowsFrom(feed, row, height)] as const);
-      await store(await executable.run(Object.fromEntries(part)), row);
+      const outputs = await executable.run(Object.fromEntries(part));
+      await store(outputs, row);
+      executable.recycle?.(outputs);
     }
   }
 
   for (const [layer, type] of config.layer_types.entries()) {
     const under = `${prefix}layers.${layer}.`;
-    const own = weightsUnder(weights, under, gemma2LayerTensors(config).keys());
+    const own = weightsUnder(weights, under);
     const hiddenStates = float32([filled, d], states);
-    const project = await engine.compile(gemma2Projections(config, weightReader(weights, under)), own);
+    const project = await engine.compile(gemma2Projections(config, gemma2Layer(weights, under)), own, { runsSeldom });
     try {
       await runRows(project, { hiddenStates, cos, sin }, (outputs, row) => {
         queries.set(valuesOf(outputs, 'queries'), row * heads * h);
@@ -179,9 +184,10 @@ async function runLayers(
         mask: segmentMask(segment, type, config.sliding_window),
       });
       queries.set(valuesOf(outputs, 'context'), segment.row * heads * h);
+      attention.recycle?.(outputs);
     }
 
-    const finish = await engine.compile(gemma2Output(config, weightReader(weights, under)), own);
+    const finish = await engine.compile(gemma2Output(config, gemma2Layer(weights, under)), own, { runsSeldom });
     try {
       const context = float32([filled, heads * h], queries);
       await runRows(finish, { hiddenStates, context }, async (outputs, row) => {
@@ -193,7 +199,7 @@ async function runLayers(
     }
   }
 
-  const own = weightsUnder(weights, prefix, ['norm.weight']);
+  const own = weightsUnder(weights, `${prefix}norm.`, prefix);
   const norm = await engine.compile(gemma2FinalNorm(config, weightReader(weights, prefix)), own);
   try {
     await runRows(norm, { hiddenStates: float32([filled, d], states) }, async (outputs, row) => {
@@ -270,14 +276,10 @@ function gatherRows(data: Float32Array, rows: readonly number[], d: number): Ten
   return float32([rows.length, d], gathered);
 }
 
-/** The weights of some names below a prefix, by their names below it, as the graph of a layer calls them. */
-function weightsUnder(weights: Weights, prefix: string, names: Iterable<string>): Weights {
-  const found = new Map<string, Tensor | TensorLocation>();
-  for (const name of names) {
-    const value = weights.get(prefix + name);
-    if (value) found.set(name, value);
-  }
-  return found;
+/** The weights whose names begin with `prefix`, by what follows `cut` in them: as the graph of a layer calls them. */
+function weightsUnder(weights: Weights, prefix: string, cut = prefix): Weights {
+  const found = [...weights].filter(([name]) => name.startsWith(prefix));
+  return new Map(found.map(([name, value]) => [name.slice(cut.length), value]));
 }
 
 /**
@@ -287,7 +289,10 @@ function weightsUnder(weights: Weights, prefix: string, names: Iterable<string>)
 async function finiteStates(output: Tensor | undefined, { weights }: Gemma2, prefix: string): Promise<Float32Array> {
   if (!output) throw new RangeError('gemma2HiddenStates: a graph without output');
   const states = toFloat32(output);
-  if (!states.every(Number.isFinite)) {
+  // Sums of finite float32 numbers' squares fit a double, and what is not finite stays so: faster than to test each.
+  let sum = 0;
+  for (let i = 0; i < states.length; i++) sum += (states[i] ?? 0) ** 2;
+  if (!Number.isFinite(sum)) {
     await assertFinite(new Map([...weights].filter(([name]) => name.startsWith(prefix))));
     throw new UserError(
       `The text encoder's hidden states overflow at ${prefix.slice(0, -1)}; its weights are damaged; download it again.`,

@@ -11,7 +11,7 @@ import { checkClass, openCheckpoint } from '../io/checkpoint.ts';
 import type { Weights } from '../io/safetensors.ts';
 import { checkNoUnknownTensors, takeTensor } from '../io/take-tensor.ts';
 import { type Gemma2Config, gemma2LayerTensors, parseGemma2Config } from './gemma2-config.ts';
-import { linear } from './linear.ts';
+import type { Gemma2Layer } from './gemma2-layer.ts';
 import type { WeightReader } from './weights.ts';
 
 // Shape letters: N tokens, L tokens that they see, D hidden_size, I intermediate_size, h head_dim, K key-value heads, G query heads per
@@ -79,18 +79,17 @@ function rotate(x: Value, cos: Value, sin: Value, headDim: number): Value {
 }
 
 /** Adds a projection's bias where the model has any. x [N, inner] -> [N, out] */
-function projection(config: Gemma2Config, read: WeightReader, x: Value, name: string, out: number): Value {
+function projection(config: Gemma2Config, layer: Gemma2Layer, x: Value, name: string, out: number): Value {
   const inner = name === 'o_proj' ? config.num_attention_heads * config.head_dim : config.hidden_size;
-  const bias = config.attention_bias ? read(`self_attn.${name}.bias`, [out]) : undefined;
-  return linear(x, read(`self_attn.${name}.weight`, [out, inner]), bias);
+  const y = layer.multiply(x, `self_attn.${name}`, [out, inner]);
+  return config.attention_bias ? add(y, layer.read(`self_attn.${name}.bias`, [out])) : y;
 }
 
 /** GeGLU: W_down (gelu(W_gate x) * W_up x). x [N, D] -> [N, D] */
-function feedForward(config: Gemma2Config, read: WeightReader, x: Value): Value {
-  const { hidden_size: d, intermediate_size: i } = config;
-  const gate = linear(x, read('mlp.gate_proj.weight', [i, d])); // [N, I]
-  const up = linear(x, read('mlp.up_proj.weight', [i, d]));
-  return linear(mul(geluTanh(gate), up), read('mlp.down_proj.weight', [d, i]));
+function feedForward({ hidden_size: d, intermediate_size: i }: Gemma2Config, layer: Gemma2Layer, x: Value): Value {
+  const gate = layer.multiply(x, 'mlp.gate_proj', [i, d]); // [N, I]
+  const up = layer.multiply(x, 'mlp.up_proj', [i, d]);
+  return layer.multiply(mul(geluTanh(gate), up), 'mlp.down_proj', [d, i]);
 }
 
 function normed(config: Gemma2Config, read: WeightReader, x: Value, name: string): Value {
@@ -104,15 +103,14 @@ function normed(config: Gemma2Config, read: WeightReader, x: Value, name: string
 /**
  * The first part of a layer: `hiddenStates` [N, D], `cos` and `sin` [N, 1, h/2] (the angles of the tokens' positions) ->
  * `queries` [N, K G, h] and `keys` [N, K, h], both rotated, and `values` [N, K, h].
- * @param read the layer's weights, by their names below `layers.N.`
  */
-export function gemma2Projections(config: Gemma2Config, read: WeightReader): Graph {
+export function gemma2Projections(config: Gemma2Config, layer: Gemma2Layer): Graph {
   const { hidden_size: d, head_dim: h, num_key_value_heads: k, num_attention_heads: heads } = config;
   const cos = input('cos', ['N', 1, h / 2]);
   const sin = input('sin', ['N', 1, h / 2]);
-  const x = normed(config, read, input('hiddenStates', ['N', d]), 'input_layernorm');
+  const x = normed(config, layer.read, input('hiddenStates', ['N', d]), 'input_layernorm');
   const headsOf = (name: string, count: number): Value =>
-    reshape(projection(config, read, x, name, count * h), ['N', count, h]);
+    reshape(projection(config, layer, x, name, count * h), ['N', count, h]);
   return createGraph({
     queries: rotate(headsOf('q_proj', heads), cos, sin, h),
     keys: rotate(headsOf('k_proj', k), cos, sin, h),
@@ -147,15 +145,14 @@ export function gemma2Attention(config: Gemma2Config): Graph {
 
 /**
  * The last part of a layer: `hiddenStates` [N, D] as they came in and attention's `context` [N, K G h] -> `output` [N, D].
- * @param read the layer's weights, by their names below `layers.N.`
  */
-export function gemma2Output(config: Gemma2Config, read: WeightReader): Graph {
+export function gemma2Output(config: Gemma2Config, layer: Gemma2Layer): Graph {
   const { hidden_size: d, head_dim: h, num_attention_heads: heads } = config;
   const context = input('context', ['N', heads * h]);
-  const attended = projection(config, read, context, 'o_proj', d);
-  const y = add(input('hiddenStates', ['N', d]), normed(config, read, attended, 'post_attention_layernorm'));
-  const fed = feedForward(config, read, normed(config, read, y, 'pre_feedforward_layernorm'));
-  return createGraph({ output: add(y, normed(config, read, fed, 'post_feedforward_layernorm')) });
+  const attended = projection(config, layer, context, 'o_proj', d);
+  const y = add(input('hiddenStates', ['N', d]), normed(config, layer.read, attended, 'post_attention_layernorm'));
+  const fed = feedForward(config, layer, normed(config, layer.read, y, 'pre_feedforward_layernorm'));
+  return createGraph({ output: add(y, normed(config, layer.read, fed, 'post_feedforward_layernorm')) });
 }
 
 /** The norm after the last layer: `hiddenStates` [N, D] -> `output` [N, D]. */

@@ -3,7 +3,7 @@ import { tensor } from '../graph/tensor.ts';
 import { digestedFile } from '../io/digested-file.ts';
 import type { LazyTensor } from '../io/safetensors.ts';
 import type { SanaTransformer } from './load-sana-transformer.ts';
-import { readWeight } from './quantize-transformer.ts';
+import { readWeight } from './quantize-matrix.ts';
 import { sanaModules, type SanaTransformerConfig } from './sana-transformer-config.ts';
 import { nf4Names } from './weights.ts';
 

@@ -1,8 +1,9 @@
-import { elementCount, tensor, type Tensor, toFloat32 } from '../graph/tensor.ts';
+import { elementCount, tensor, type Tensor } from '../graph/tensor.ts';
 import { digestedFile } from '../io/digested-file.ts';
-import { isTensorLocation, type LazyTensor, readTensor, type Weights } from '../io/safetensors.ts';
+import type { LazyTensor } from '../io/safetensors.ts';
 import type { SanaTransformer } from './load-sana-transformer.ts';
 import type { OutputPart } from './projection.ts';
+import { inverse, outputScales, quantizeOutputs, readWeight } from './quantize-matrix.ts';
 import { quantizedNames, quantizedParts } from './quantized-products.ts';
 import { type SanaTransformerConfig, sanaModules } from './sana-transformer-config.ts';
 import { smallWeight } from './weights.ts';
@@ -87,14 +88,14 @@ function quantizedTensors(model: SanaTransformer, { limit }: QuantizeOptions): R
       return all.subarray(out * inner * part.index, out * inner * (part.index + 1));
     };
     add(names.forwardScales, 'float32', [out], async () => {
-      return tensor('float32', [out], rowScales(await kernel(), out, inner, limit));
+      return tensor('float32', [out], outputScales(await kernel(), out, inner, limit));
     });
     add(names.backwardScales, 'float32', [inner], async () => {
       return tensor('float32', [inner], columnScales(await kernel(), out, inner, limit));
     });
     add(names.forward, 'int8', [inner, out], async () => {
       const values = await kernel();
-      return tensor('int8', [inner, out], quantizeRows(values, out, inner, rowScales(values, out, inner, limit)));
+      return tensor('int8', [inner, out], quantizeOutputs(values, out, inner, outputScales(values, out, inner, limit)));
     });
     add(names.backward, 'int8', [out, inner], async () => {
       const values = await kernel();
@@ -108,40 +109,12 @@ function quantizedTensors(model: SanaTransformer, { limit }: QuantizeOptions): R
   return tensors;
 }
 
-/** A weight's numbers. */
-export async function readWeight(weights: Weights, name: string): Promise<Float32Array> {
-  const found = weights.get(name);
-  if (!found) throw new RangeError(`readWeight: no ${name}`);
-  return toFloat32(isTensorLocation(found) ? await readTensor(found) : found);
-}
-
-/** The scale of each row of [out, inner]: its largest size is `limit` steps. */
-function rowScales(kernel: Float32Array, out: number, inner: number, limit: number): Float32Array {
-  const scales = new Float32Array(out);
-  for (let o = 0; o < out; o++) {
-    let largest = 0;
-    for (let i = o * inner; i < (o + 1) * inner; i++) largest = Math.max(largest, Math.abs(kernel[i] ?? 0));
-    scales[o] = largest / limit;
-  }
-  return scales;
-}
-
 function columnScales(kernel: Float32Array, out: number, inner: number, limit: number): Float32Array {
   const scales = new Float32Array(inner);
   for (let o = 0; o < out; o++) {
     for (let i = 0; i < inner; i++) scales[i] = Math.max(scales[i] ?? 0, Math.abs(kernel[o * inner + i] ?? 0));
   }
   return scales.map((largest) => largest / limit);
-}
-
-/** [out, inner] -> int8 [inner, out], rows by their scales. */
-function quantizeRows(kernel: Float32Array, out: number, inner: number, scales: Float32Array): Int8Array {
-  const values = new Int8Array(kernel.length);
-  for (let o = 0; o < out; o++) {
-    const factor = inverse(scales[o]);
-    for (let i = 0; i < inner; i++) values[i * out + o] = Math.round((kernel[o * inner + i] ?? 0) * factor);
-  }
-  return values;
 }
 
 /** [out, inner] -> int8 [out, inner], columns by their scales. */
@@ -152,9 +125,4 @@ function quantizeColumns(kernel: Float32Array, out: number, inner: number, scale
     for (let i = o * inner, c = 0; c < inner; i++, c++) values[i] = Math.round((kernel[i] ?? 0) * (factors[c] ?? 0));
   }
   return values;
-}
-
-/** 1 / scale; 0 for a row of zeros. */
-function inverse(scale = 0): number {
-  return scale === 0 ? 0 : 1 / scale;
 }

@@ -1,5 +1,6 @@
 import { formatShape } from '../dim.ts';
-import { defineOp, outputOf, type Value } from '../value.ts';
+import { float32, tensor } from '../tensor.ts';
+import { constant, defineOp, outputOf, type Value } from '../value.ts';
 
 /** A value in 8 bits: x = scale (values - zero). */
 export interface Quantized {
@@ -32,6 +33,50 @@ const dynamicQuantizeOp = defineOp<readonly [x: Value], undefined>({
 export function dynamicQuantize(x: Value): Quantized {
   const node = dynamicQuantizeOp([x], undefined);
   return { values: outputOf(node), scale: outputOf(node, 1), zero: outputOf(node, 2) };
+}
+
+const rowSteps = 127;
+const rowZero = 128;
+
+// Above 0, so that a row of zeros stays one.
+const leastScale = 1e-30;
+
+const quantizeRowsOp = defineOp<readonly [x: Value], undefined>({
+  name: 'quantizeRows',
+  infer: ([x]) => [
+    { dtype: 'uint8', shape: x.shape },
+    { dtype: 'float32', shape: [...x.shape.slice(0, -1), 1] },
+  ],
+  onnx({ emit, names: [x = ''], outputNames: [values = '', largest = ''] }) {
+    const [sizes, most, parts] = [emit.temporary(), emit.temporary(), emit.temporary()];
+    emit.node('Abs', [x], [sizes]);
+    emit.node('ReduceMax', [sizes, emit.int64([-1])], [most], { keepdims: 1 });
+    emit.node('Max', [most, emit.constant(float32([], [leastScale]))], [largest]);
+    emit.node('Div', [x, largest], [parts]);
+    const [step, zero] = [float32([], [1 / rowSteps]), tensor('uint8', [], Uint8Array.of(rowZero))];
+    emit.node('QuantizeLinear', [parts, emit.constant(step), emit.constant(zero)], [values]);
+  },
+  tfjs({ tf, inputs: [x] }) {
+    const largest = tf.maximum(tf.max(tf.abs(x), -1, true), leastScale);
+    const values = tf.add(tf.round(tf.mul(tf.div(x, largest), rowSteps)), rowZero);
+    return [tf.cast(values, 'int32'), largest];
+  },
+});
+
+/** Rows in 8 bits, each by a factor of its own, so that no row's numbers depend on another row. */
+export interface QuantizedRows {
+  /** Each row over its largest size. */
+  readonly parts: Quantized;
+  /** float32 [.., 1]: the largest size of a number in each row, by which `parts`, or what is made of them, is multiplied. */
+  readonly largest: Value;
+}
+
+/** x [.., K] in 255 even steps from -1 to 1 times the row's largest size. */
+export function quantizeRows(x: Value): QuantizedRows {
+  const node = quantizeRowsOp([x], undefined);
+  const scale = constant(float32([], [1 / rowSteps]));
+  const zero = constant(tensor('uint8', [], Uint8Array.of(rowZero)));
+  return { parts: { values: outputOf(node), scale, zero }, largest: outputOf(node, 1) };
 }
 
 /** A frozen matrix in 8 bits, a scale for each of its columns. */

@@ -12,7 +12,7 @@ import { createTrainingStep, type TrainingStep } from '../../../src/lora/trainin
 import type { SanaTransformer } from '../../../src/models/load-sana-transformer.ts';
 import { nf4Kernels, nf4Transformer } from '../../../src/models/nf4-transformer.ts';
 import { createPredictor } from '../../../src/models/predict-velocity.ts';
-import { readWeight } from '../../../src/models/quantize-transformer.ts';
+import { readWeight } from '../../../src/models/quantize-matrix.ts';
 import { weightReader } from '../../../src/models/weights.ts';
 import { createRandom } from '../../../src/random.ts';
 import { asTrained, cosineOfGradients, randomBatch, smallAdapter, smallTransformer } from '../../small-transformer.ts';

@@ -9,7 +9,8 @@ import { createAdapter } from '../../../src/lora/create-adapter.ts';
 import { createTrainingStep } from '../../../src/lora/training-step.ts';
 import type { SanaTransformer } from '../../../src/models/load-sana-transformer.ts';
 import { quantizedLimit } from '../../../src/models/quantized-limit.ts';
-import { quantizeTransformer, readWeight } from '../../../src/models/quantize-transformer.ts';
+import { readWeight } from '../../../src/models/quantize-matrix.ts';
+import { quantizeTransformer } from '../../../src/models/quantize-transformer.ts';
 import { createRandom } from '../../../src/random.ts';
 import { asTrained, cosineOfGradients, randomBatch, smallAdapter, smallTransformer } from '../../small-transformer.ts';
 

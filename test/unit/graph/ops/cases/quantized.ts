@@ -1,4 +1,5 @@
-import { dynamicQuantize, quantizedMatMul } from '../../../../../src/graph/ops/quantized.ts';
+import { dynamicQuantize, quantizedMatMul, quantizeRows } from '../../../../../src/graph/ops/quantized.ts';
+import { mul } from '../../../../../src/graph/ops/elementwise.ts';
 import { float32, tensor } from '../../../../../src/graph/tensor.ts';
 import { constant } from '../../../../../src/graph/value.ts';
 import { opCase, operand, result } from '../../../../op-cases.ts';
@@ -26,6 +27,25 @@ export const quantizedCases = [
     { x: operand([3], [51, 102, 255], { differentiable: false }) },
     ({ x }) => dynamicQuantize(x).values,
     result([3], [51, 102, 255]),
+  ),
+  opCase(
+    'quantizeRows, by the largest of each, and zeros',
+    { x: operand(['B', 2, 3], [-127, 50, 0, 0, 0, 0, 254, 20, -12, 1, -1, 0.504], { differentiable: false }) },
+    ({ x }) => {
+      const { parts, largest } = quantizeRows(x);
+      return [parts.values, largest];
+    },
+    result(['B', 2, 3], [1, 178, 128, 128, 128, 128, 255, 138, 122, 255, 1, 192]),
+    result(['B', 2, 1], [127, 1e-30, 254, 1]),
+  ),
+  opCase(
+    'quantizedMatMul of rows',
+    { x: operand([2, 2], [-127, 50, 0, 127], { differentiable: false }) },
+    ({ x }) => {
+      const { parts, largest } = quantizeRows(x);
+      return mul(quantizedMatMul(parts, matrix), largest);
+    },
+    result([2, 3], [73, -3302, 1362, 508, -8064.5, 1524]),
   ),
   opCase(
     'quantizedMatMul',

@@ -21,7 +21,7 @@ const typeNames = { lora: 'LoRA', dora: 'DoRA', lokr: 'LoKr (LyCORIS)', loha: 'L
 export function modelCard(
   config: Config,
   formats: readonly ExportFormat[],
-  { name, runDir, samples, chiName }: Pick<RunSampler, 'name' | 'runDir' | 'samples' | 'chiName'>,
+  { runDir, samples, chiName }: Pick<RunSampler, 'runDir' | 'samples' | 'chiName'>,
   pictures: readonly CardPicture[],
   metrics?: Pick<RunMetrics, 'first' | 'last'>,
 ): string {
@@ -44,16 +44,16 @@ export function modelCard(
     ['seed', train.seed],
   ];
   return `---
-base_model: ${base}
+base_model: ${JSON.stringify(base)}
 library_name: diffusers${license === null ? '' : `\nlicense: ${JSON.stringify(license)}`}
 tags:
   - sana
   - lora
   - text-to-image
-instance_prompt: ${JSON.stringify(prompt)}${widget(pictures)}
+instance_prompt: ${JSON.stringify(triggers[0] ?? prompt)}${widget(pictures)}
 ---
 
-# ${title ?? name}
+# ${title ?? basename(runDir)}
 
 A ${typeNames[lora.type]} of Sana, trained with sana-train${author === null ? '' : ` by ${author}`}.
 ${triggers.length > 0 ? `\nUse it with: ${triggers.map((text) => `\`${text}\``).join(', ')}\n` : ''}${gallery(pictures)}

@@ -99,6 +99,7 @@ export async function runSizeOf(step: MeasuredStep): Promise<RunSize> {
     pictures: 10,
     captions: 10,
     captionTokens: 600,
+    textPrecision: 'fp32',
     sampleRounds: 6,
     samples: [{ width: 512, height: 512, steps: 20, guided: true }],
     classPictures: [],

@@ -56,7 +56,7 @@ async function measure(folder: string, count: number): Promise<void> {
   const engine = createOnnxruntimeEngine();
   const pipeline = await openPipeline(model);
   const cache = await openCache(join(folder, 'cache'));
-  const models = { vaeKey: 'vae', textKey: 'text', chi: null, maxSequenceLength: 24 };
+  const models = { vaeKey: 'vae', textPrecision: 'fp32' as const, textKey: 'text', chi: null, maxSequenceLength: 24 };
   const plan = planRun(config, pipeline, examples);
   const stage = { engine, cache, models };
   const prompts = plannedPrompts(plan, 0, models);

@@ -13,8 +13,8 @@ import { writePicture } from '../pipeline/picture-file.ts';
 import type { PictureRequest } from '../pipeline/picture-request.ts';
 import { samplePipeline, type SampleProgress } from '../pipeline/sample-pipeline.ts';
 import { settingsTexts } from '../pipeline/settings-text.ts';
-import { quantized } from '../run/base-precision.ts';
-import { transformerKey } from '../run/pipeline-key.ts';
+import { quantized, withTextPrecision } from '../run/base-precision.ts';
+import { textEncoderKey, transformerKey } from '../run/pipeline-key.ts';
 import type { SampleOptions } from './commands/sample.ts';
 import { pictureNames, prepareOutput } from './picture-names.ts';
 import { createProgressLine } from './progress-line.ts';
@@ -53,13 +53,19 @@ export async function runSample(model: string, options: SampleOptions): Promise<
     process.stderr.write('stopping after this step; Ctrl-C again stops at once\n');
   });
   const { precision } = options;
+  const cacheFolder = defaultCacheDir(process.env);
   const loadQuantized = async (fewBits: Exclude<typeof precision, 'fp32'>): Promise<SanaTransformer> => {
     const modelKey = await transformerKey(exact);
-    const cacheFolder = defaultCacheDir(process.env);
     const weights = { precision: fewBits, engine, cacheFolder, modelKey, signal: stop.signal };
     return quantized(await exact.loadTransformer(), weights);
   };
-  const pipeline = precision === 'fp32' ? exact : { ...exact, loadTransformer: () => loadQuantized(precision) };
+  const inFewBits = precision === 'fp32' ? exact : { ...exact, loadTransformer: () => loadQuantized(precision) };
+  const pipeline = withTextPrecision(inFewBits, options.textPrecision, {
+    engine,
+    cacheFolder,
+    textKey: () => textEncoderKey(exact),
+    signal: stop.signal,
+  });
   try {
     const pictures = samplePipeline({
       engine,

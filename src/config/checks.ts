@@ -193,6 +193,17 @@ function* checkTrain(config: Config, isGiven: IsGiven): Generator<Finding> {
       message: `train.precision is ${train.precision}, which only the engine cpu has, and model.engine is ${engine}; use fp32.`,
     };
   }
+  const { text_encoder_precision: textPrecision } = config.model;
+  if (textPrecision !== 'fp32' && engine !== 'cpu' && engine !== 'auto') {
+    yield {
+      level: 'error',
+      paths: [
+        ['model', 'text_encoder_precision'],
+        ['model', 'engine'],
+      ],
+      message: `model.text_encoder_precision is ${textPrecision}, which only the engine cpu has, and model.engine is ${engine}; use fp32.`,
+    };
+  }
   const usual = usualLearningRate[optimizer.name];
   const paths: Finding['paths'] = [
     ['train', 'learning_rate'],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { textPrecisions } from '../models/precisions.ts';
 import { auto, count, optionDocs } from './option.ts';
 
 /** `model`: what is trained and what it runs on. */
@@ -56,6 +57,19 @@ export const modelSection = z
         defaultText: '`auto`: 300',
         source: "NVlabs' configs (`model_max_length`) and diffusers",
         otherNames: ['max_token_length', 'tokenizer_max_length'],
+      }),
+    text_encoder_precision: z
+      .enum(textPrecisions)
+      .default('fp32')
+      .register(optionDocs, {
+        about:
+          "What the text encoder's products are computed in: `fp32` is exact; `int8` has weights and activations in 8 bits, several times as fast where there are many captions, and embeddings that are a little off (docs/benchmarks.md has figures). Its weights in 8 bits are made once and kept in the cache, a byte for each: 2 GB for Gemma-2-2B. Embeddings of either are cached apart.",
+        source: 'ours',
+        otherNames: ['text_encoder_dtype', 'te_dtype', 'quantize_te', 'qtype_te'],
+        otherWords: {
+          int8: ['q8', '8bit', 'fp8', 'qfloat8', 'int8-quanto', 'fp8-quanto', 'int_8', 'int_w8a8'],
+          fp32: ['no', 'no_change', 'float32', 'bf16', 'fp16', 'bfloat16', 'float16'],
+        },
       }),
     engine: z
       .enum(['auto', 'cpu', 'webgpu', 'cuda', 'dml', 'coreml', 'tfjs'])

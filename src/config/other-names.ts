@@ -27,8 +27,6 @@ const withoutCounterpart: Readonly<Record<string, string>> = {
   quantize: asInFiles,
   train_dtype: asInFiles,
   transformer_dtype: asInFiles,
-  text_encoder_dtype: asInFiles,
-  text_encoder_precision: asInFiles,
   vae_dtype: asInFiles,
   vae_precision: asInFiles,
   use_8bit_adam: 'adapters are small; train.optimizer: adafactor or came takes less memory',

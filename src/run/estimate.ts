@@ -8,7 +8,7 @@ import type { DType } from '../graph/tensor.ts';
 import type { DcAeConfig, DcAeStage } from '../models/dc-ae-config.ts';
 import { nf4Block } from '../graph/ops/nf4.ts';
 import type { Gemma2Config } from '../models/gemma2-config.ts';
-import type { BasePrecision } from '../models/precisions.ts';
+import type { BasePrecision, TextPrecision } from '../models/precisions.ts';
 import { hiddenWidth, innerWidth, type SanaTransformerConfig } from '../models/sana-transformer-config.ts';
 
 /** The parts of a pipeline, as far as they decide what a run takes. */
@@ -57,6 +57,7 @@ export interface RunSize {
   readonly pictures: number;
   readonly captions: number;
   readonly captionTokens: number;
+  readonly textPrecision: TextPrecision;
   /** How often samples are made, and what they are. */
   readonly sampleRounds: number;
   readonly samples: readonly SampleSize[];
@@ -104,6 +105,10 @@ const encodeBytes = 15;
 const decodeBytes = 22;
 const tilePixels = 512 * 512;
 const untiledPixels = 1024 * 1024;
+
+// The text encoder's speed in 8 bits, where a product takes a quarter of the time, over that in fp32: by what four layers of
+// Gemma-2-2B took for 280 and 2000 tokens.
+const int8TextShare = 2;
 
 // What a network reaches of the speed that a product of two 1024 x 1024 matrices has: four fifths of a training step
 // are matrix products, and the f32c32 autoencoder took as long at 256 and 512 pixels.
@@ -238,6 +243,8 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
   const largestSample = Math.max(0, ...samples.map(({ width, height }) => width * height));
 
   const layer = textEncoderSize(textEncoder) / textEncoder.num_hidden_layers;
+  const isTextExact = run.textPrecision === 'fp32';
+  const [textBytes, textShare] = isTextExact ? [float, 1] : [1, int8TextShare];
   const quantized = run.precision === 'int8' ? quantizedBytes(transformer) : 0;
   const isConverted = run.precision === 'nf4' || (model.transformerDtype !== 'float32' && run.precision === 'fp32');
   const largestWeight = 2 * hiddenWidth(transformer) * innerWidth(transformer);
@@ -261,7 +268,8 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
 
   return {
     memory: {
-      captions: run.captions > 0 ? baseMemory + layer * float + 1024 * textEncoder.intermediate_size * 8 * float : 0,
+      captions:
+        run.captions > 0 ? baseMemory + layer * textBytes + 1024 * textEncoder.intermediate_size * 8 * float : 0,
       pictures: run.pictures > 0 ? baseMemory + model.vaeBytes + encodeBytes * channels * tiled(run.largestPixels) : 0,
       train,
       sample: samples.length > 0 ? train + model.vaeBytes + decodeBytes * channels * tiled(largestSample) : 0,
@@ -269,6 +277,7 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
     disk: {
       cache:
         run.captions * run.textTokens * transformer.caption_channels * float +
+        (run.captions > 0 && !isTextExact ? textEncoderSize(textEncoder) : 0) +
         run.pictures * (run.meanPixels / vae.spatialCompression ** 2) * vae.latentChannels * float,
       run:
         run.adapterParameters * float * (1 + (1 + run.stateSize) * run.checkpoints) +
@@ -276,7 +285,7 @@ export function estimateRun(run: RunSize, gigaflops: number): RunEstimate {
         run.sampleRounds * samples.reduce((sum, { width, height }) => sum + 2 * width * height, 0),
     },
     seconds: {
-      captions: (2 * textEncoderSize(textEncoder) * run.captionTokens) / (speed * share),
+      captions: (2 * textEncoderSize(textEncoder) * run.captionTokens) / (speed * share * textShare),
       pictures: (run.pictures * autoencoderFlops(vae.encoder, run.meanPixels)) / (speed * share),
       classPictures: secondsOf(run.classPictures),
       step: stepTime,

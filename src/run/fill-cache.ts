@@ -8,6 +8,7 @@ import type { TrainEvent } from '../events.ts';
 import { float32, type Tensor, toFloat32 } from '../graph/tensor.ts';
 import { createDcAe, type DcAe, type DcAeOptions } from '../models/dc-ae.ts';
 import { type Prompt, type PromptEncoder, streamEncodedPrompts } from '../models/encode-prompts.ts';
+import type { TextPrecision } from '../models/precisions.ts';
 import type { SanaPipeline } from '../pipeline/open-pipeline.ts';
 
 /** What of the models decides a cache entry. */
@@ -16,6 +17,8 @@ export interface CacheModels {
   readonly vaeKey: string;
   /** Key of the text encoder's and tokenizer's files. */
   readonly textKey: string;
+  /** What the text encoder is computed in. */
+  readonly textPrecision: TextPrecision;
   /** The instruction before captions; null for none. */
   readonly chi: readonly string[] | null;
   readonly maxSequenceLength: number;
@@ -38,7 +41,7 @@ export function promptKeyOf({ prompt, chi }: Exclude<Prompt, string>, models: Ca
     chi: chi === null ? null : chi.join('\n'),
     modelKey: models.textKey,
     maxSequenceLength: models.maxSequenceLength,
-    dtype: 'float32',
+    dtype: models.textPrecision === 'fp32' ? 'float32' : models.textPrecision,
   });
 }
 

@@ -24,20 +24,28 @@ export async function transformerKey(pipeline: SanaPipeline): Promise<string> {
   return await modelFilesKey([join(pipeline.folder, 'transformer', 'config.json'), ...filesOf(weights)]);
 }
 
+/** The key of the text encoder and its tokenizer by the contents of their files. */
+export async function textEncoderKey(pipeline: SanaPipeline): Promise<string> {
+  const { textEncoder } = await pipeline.loadPromptEncoder();
+  return await modelFilesKey([
+    join(pipeline.folder, 'text_encoder', 'config.json'),
+    join(pipeline.folder, 'tokenizer', 'tokenizer.json'),
+    ...filesOf(textEncoder.weights),
+  ]);
+}
+
 /** Keys of the pipeline's parts by the contents of their files. */
 export async function pipelineKey(
   pipeline: SanaPipeline,
 ): Promise<{ readonly transformer: string; readonly vae: string; readonly text: string }> {
-  const [vae, { textEncoder }] = [await pipeline.loadVae(), await pipeline.loadPromptEncoder()];
-  const config = (part: string): string =>
-    join(pipeline.folder, part, part === 'tokenizer' ? 'tokenizer.json' : 'config.json');
-  const vaeKey = await modelFilesKey([config('vae'), ...filesOf(vae.weights)]);
+  const vae = await pipeline.loadVae();
+  const vaeKey = await modelFilesKey([join(pipeline.folder, 'vae', 'config.json'), ...filesOf(vae.weights)]);
   return {
     transformer: await transformerKey(pipeline),
     vae:
       Object.keys(pipeline.vaeOptions).length === 0
         ? vaeKey
         : keyOf({ vae: vaeKey, options: String(pipeline.vaeOptions.maxPixels) }),
-    text: await modelFilesKey([config('text_encoder'), config('tokenizer'), ...filesOf(textEncoder.weights)]),
+    text: await textEncoderKey(pipeline),
   };
 }

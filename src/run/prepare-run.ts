@@ -14,6 +14,7 @@ import type { AdaptedModules } from '../lora/adapter-config.ts';
 import type { StartingAdapter } from '../lora/start-from.ts';
 import { openPipeline, type SanaPipeline } from '../pipeline/open-pipeline.ts';
 import { adapterModules, startingAdapter } from './adapter-modules.ts';
+import { withTextPrecision } from './base-precision.ts';
 import { estimateRun } from './estimate.ts';
 import type { CacheModels } from './fill-cache.ts';
 import { textSettings } from './text-settings.ts';
@@ -105,7 +106,8 @@ export async function* prepareRun(options: PrepareRunOptions): AsyncGenerator<Tr
   });
   const plan = planRun(config, pipeline, examples);
   const { maxTrainSteps } = plan;
-  const models: CacheModels = { vaeKey: modelKey.vae, textKey: modelKey.text, chi, maxSequenceLength };
+  const { text_encoder_precision: textPrecision } = config.model;
+  const models: CacheModels = { vaeKey: modelKey.vae, textKey: modelKey.text, textPrecision, chi, maxSequenceLength };
   const sourceNames = new Map(instances.map((source, i) => [datasetUse(source).name, i]));
   yield { kind: 'run', name, runDir, model: config.model.path, firstStep, maxTrainSteps, config };
 
@@ -127,7 +129,12 @@ export async function* prepareRun(options: PrepareRunOptions): AsyncGenerator<Tr
   return {
     config,
     engine,
-    pipeline,
+    pipeline: withTextPrecision(pipeline, textPrecision, {
+      engine,
+      cacheFolder: cache.folder,
+      textKey: () => modelKey.text,
+      ...(signal && { signal }),
+    }),
     transformerKey: modelKey.transformer,
     cache,
     models,

@@ -128,7 +128,7 @@ export async function runSize(options: RunSizeOptions): Promise<{
 
   const unique = new Map<string, Sample>();
   const pixels = { sum: 0, count: 0, largest: { height: 0, width: 0 } };
-  const keys = cached?.models ?? { vaeKey: '', textKey: '', chi, maxSequenceLength };
+  const keys = cached?.models ?? { vaeKey: '', textKey: '', textPrecision: 'fp32', chi, maxSequenceLength };
   for (const one of plannedSamples(plan, step)) {
     const { height, width } = one.placement.crop;
     pixels.sum += height * width;
@@ -178,6 +178,7 @@ export async function runSize(options: RunSizeOptions): Promise<{
     pictures: newPictures.length + classCount,
     captions: newPrompts.length,
     captionTokens: toRead.read,
+    textPrecision: config.model.text_encoder_precision,
     sampleRounds: sample.every === 0 ? 0 : Math.ceil(left / sample.every) + (sample.at_start && step === 0 ? 1 : 0),
     samples: sample.every === 0 ? [] : sizes,
     classPictures: Array.from({ length: classCount }, () => ({ width: side, height: side, steps: 20, guided: true })),

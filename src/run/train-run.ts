@@ -79,7 +79,9 @@ async function* runStages(options: TrainRunOptions, notices: string[]): AsyncGen
   await removeLeftovers(runDir, '**/.*.tmp');
   let opened: Engine | undefined;
   try {
-    const chosen = await chooseEngine(config.train.precision === 'fp32' ? config.model.engine : 'cpu');
+    const { engine: wanted, text_encoder_precision: textPrecision } = config.model;
+    const isExact = config.train.precision === 'fp32' && textPrecision === 'fp32';
+    const chosen = await chooseEngine(isExact ? wanted : 'cpu');
     if (chosen.reason !== undefined) yield { kind: 'log', message: chosen.reason };
     const { openEngine = createEngine } = options;
     const engine = (opened = openEngine({ engine: chosen.name, threads: config.model.threads }));

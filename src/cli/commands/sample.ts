@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 
 import { type SolverName, solverNames } from '../../../samplers/solver.ts';
-import { type BasePrecision, basePrecisions } from '../../models/precisions.ts';
+import { type BasePrecision, basePrecisions, type TextPrecision, textPrecisions } from '../../models/precisions.ts';
 import {
   type AdapterArgument,
   numberParser,
@@ -29,6 +29,7 @@ export interface SampleOptions {
   readonly revision?: string;
   readonly variant?: string;
   readonly precision: BasePrecision;
+  readonly textPrecision: TextPrecision;
   readonly out: string;
 }
 
@@ -94,6 +95,11 @@ export function define(command: Command): void {
     .addOption(
       new Option('--precision <name>', 'the transformer: int8 is faster and a little off, nf4 takes the least memory')
         .choices(basePrecisions)
+        .default('fp32'),
+    )
+    .addOption(
+      new Option('--text-precision <name>', 'the text encoder: int8 is faster and a little off')
+        .choices(textPrecisions)
         .default('fp32'),
     )
     .option('-o, --out <path>', 'a .png file for one picture, or a folder', 'samples')

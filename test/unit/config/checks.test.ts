@@ -40,6 +40,15 @@ describe('checkTogether: errors', () => {
     expect(await problems(`model: sana-pico\ndataset: ${dataset}\n`)).toEqual([expect.stringMatching(message)]);
   });
 
+  it('a text encoder in 8 bits on an engine that lacks them', async () => {
+    const text = `model: { path: sana-pico, engine: webgpu, text_encoder_precision: int8 }\ndataset: ../photos\n`;
+    expect(await problems(text)).toEqual([
+      expect.stringContaining(
+        'model.text_encoder_precision is int8, which only the engine cpu has, and model.engine is',
+      ),
+    ]);
+  });
+
   it.each(['int8', 'nf4'])('the precision %s on an engine that lacks it', async (precision) => {
     const text = `model: { path: sana-pico, engine: webgpu }\ndataset: ../photos\ntrain: { precision: ${precision} }\n`;
     expect(await problems(text)).toEqual([

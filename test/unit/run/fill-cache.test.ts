@@ -7,13 +7,21 @@ import { loadDatasets } from '../../../datasets/load-datasets.ts';
 import { plainSample, type Sample } from '../../../datasets/sample.ts';
 import type { Engine } from '../../../src/engine/engine.ts';
 import { createOnnxruntimeEngine } from '../../../src/engine/onnxruntime.ts';
+import { toFloat32 } from '../../../src/graph/tensor.ts';
 import { openPipeline, type SanaPipeline } from '../../../src/pipeline/open-pipeline.ts';
 import { createRandom } from '../../../src/random.ts';
-import { cacheLatents, cachePrompts, promptOf } from '../../../src/run/fill-cache.ts';
+import { withTextPrecision } from '../../../src/run/base-precision.ts';
+import { cacheLatents, type CacheModels, cachePrompts, promptKeyOf, promptOf } from '../../../src/run/fill-cache.ts';
 import { useTemporaryFolder } from '../datasets/temporary-folder.ts';
 
 const { at, write } = useTemporaryFolder();
-const models = { vaeKey: 'vae', textKey: 'text', chi: ['Say it:', 'Prompt: '], maxSequenceLength: 24 };
+const models: CacheModels = {
+  vaeKey: 'vae',
+  textKey: 'text',
+  textPrecision: 'fp32',
+  chi: ['Say it:', 'Prompt: '],
+  maxSequenceLength: 24,
+};
 
 let engine: Engine;
 let pipeline: SanaPipeline;
@@ -70,4 +78,35 @@ describe('cachePrompts and cacheLatents', () => {
     if (!a || !b || !c || !d) throw new RangeError('four samples expected');
     expect(await filled('apart', [[d], [c, a], [b, a]])).toEqual(together);
   }, 60_000);
+});
+
+describe('cachePrompts in 8 bits', () => {
+  it('keeps embeddings of each precision apart, and the weights for the next time', async () => {
+    const cache = await openCache(at('precisions'));
+    const prompt = promptOf('a dog', false, models);
+    const options = { engine, cacheFolder: cache.folder, textKey: () => 'text' };
+    const embeds: (Float32Array | undefined)[] = [];
+    for (const textPrecision of ['fp32', 'int8'] as const) {
+      const { loadPromptEncoder } = withTextPrecision(pipeline, textPrecision, options);
+      const own = { ...models, textPrecision };
+      for await (const _ of cachePrompts([prompt], {
+        engine,
+        cache,
+        models: own,
+        loadEncoder: loadPromptEncoder,
+      }));
+      const found = (await cache.get(promptKeyOf(prompt, own)))?.get('prompt_embeds');
+      embeds.push(found && toFloat32(found));
+    }
+    expect(embeds[1]).toBeAllclose(embeds[0] ?? 0, { rtol: 0.1, atol: 0.1 });
+    expect(embeds[1]).not.toEqual(embeds[0]);
+    expect(await readdir(at('precisions/int8'))).toHaveLength(1);
+  });
+
+  it('are refused by other engines', async () => {
+    const options = { engine: { ...engine, name: 'onnxruntime (webgpu)' }, cacheFolder: at('no'), textKey: () => '' };
+    await expect(withTextPrecision(pipeline, 'int8', options).loadPromptEncoder()).rejects.toThrow(
+      '8-bit products are made by onnxruntime on the CPU alone, and the engine is onnxruntime (webgpu)',
+    );
+  });
 });
